@@ -1,0 +1,258 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"socialhub-sync/socialhub"
+)
+
+// Options is how a sandbox behaves; the zero value is a friendly one.
+type Options struct {
+	// RateLimit is each channel's budget; the zero value never refuses.
+	RateLimit RateLimit
+	// Latency delays every API answer by this much, after the request took effect. Requests don't wait for each other.
+	Latency time.Duration
+	// MaxBody is the largest request body in bytes; 0 means 1 MiB.
+	MaxBody int64
+	// FillHiddenRoots lets a POST fill in a ticket that exists only as a hidden root, instead of 409.
+	FillHiddenRoots bool
+	// LoosePatch takes a PATCH without any of message, pictures, attachments, link and rating.
+	LoosePatch bool
+	// NoBodies leaves the bodies out of the tickets' history; a benchmark needs less memory that way.
+	NoBodies bool
+	// Faults is consulted for every API request within the rate limit; nil means no trouble. See [ParseFaults] and [Script].
+	Faults Faults
+	// Key signs the access tokens; empty means a well-known one, so that tokens outlive a restart.
+	Key []byte
+}
+
+// Server is one sandbox. It is an [http.Handler] for the root of a host and safe for concurrent use.
+type Server struct {
+	opts   Options
+	ids    idSource
+	log    requestLog
+	ui     http.Handler
+	calls  atomic.Int64
+	faults atomic.Pointer[Faults]
+	// tokens holds the valid access tokens; the map is replaced, never changed.
+	tokens atomic.Pointer[map[string]*channel]
+
+	mu       sync.Mutex
+	channels []*channel
+
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+// New returns a sandbox without channels. It starts no goroutine.
+func New(opts Options) *Server {
+	if opts.MaxBody <= 0 {
+		opts.MaxBody = 1 << 20
+	}
+	if len(opts.Key) == 0 {
+		opts.Key = []byte("socialhub-sync sandbox")
+	}
+	s := &Server{opts: opts, closed: make(chan struct{})}
+	s.ids.init()
+	s.tokens.Store(&map[string]*channel{})
+	s.SetFaults(opts.Faults)
+	s.ui = newPage(s)
+	return s
+}
+
+// Close ends requests that hang or wait; it never fails. Call it before the http.Server is shut down.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() { close(s.closed) })
+	return nil
+}
+
+// SetFaults replaces the source of trouble from the next request on; nil means none. Its count of requests begins at one again.
+func (s *Server) SetFaults(f Faults) {
+	s.calls.Store(0)
+	s.faults.Store(&f)
+}
+
+// ChannelOptions describes a channel to make; every field may be left out.
+type ChannelOptions struct {
+	// ID and AccountID are 24 hex digits, lower case; made up if empty. With a fixed ID, AccountID and IssuedAt the first
+	// token is the same in every run.
+	ID, AccountID string
+	IssuedAt      time.Time
+	// Name is for people; the default is "Custom Channel".
+	Name string
+	// UniqueName is unique in the account; the default is Name and a number.
+	UniqueName string
+	// NetworkID is the channel's own id on its network; empty means it has none.
+	NetworkID string
+	// Reusable makes it a channel of a reusable manifest: GET / shows no manifest, and "type" may be sent.
+	Reusable bool
+	// Manifest is the JSON object that GET / shows; the default is an empty one.
+	Manifest json.RawMessage
+}
+
+// Channel is a channel as it is now.
+type Channel struct {
+	ID, AccountID, Name, UniqueName, NetworkID string
+	// Token is the access token that works at present.
+	Token string
+	// Active is false while the channel is deactivated.
+	Active bool
+}
+
+// channel is one channel's state; info and body never change but for the token, which Server.mu guards.
+type channel struct {
+	info     Channel
+	issued   int64
+	reusable bool
+	body     []byte // what GET / answers
+	active   atomic.Bool
+	budget   window
+	tickets  store
+}
+
+// AddChannel makes an active channel and its first token.
+func (s *Server) AddChannel(o ChannelOptions) (Channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.complete(&o); err != nil {
+		return Channel{}, fmt.Errorf("add channel: %w", err)
+	}
+	c := &channel{
+		info: Channel{ID: o.ID, AccountID: o.AccountID, Name: o.Name, UniqueName: o.UniqueName, NetworkID: o.NetworkID},
+		// The first token is issued at IssuedAt.
+		issued:   o.IssuedAt.Unix() - 1,
+		reusable: o.Reusable,
+	}
+	var err error
+	if c.body, err = channelBody(&o, s.ids.next()); err != nil {
+		return Channel{}, fmt.Errorf("add channel: %w", err)
+	}
+	c.tickets.init()
+	c.active.Store(true)
+	s.issue(c)
+	s.channels = append(s.channels, c)
+	return c.now(), nil
+}
+
+// complete fills in what was left out and checks the rest; the caller holds mu.
+func (s *Server) complete(o *ChannelOptions) error {
+	if o.ID == "" {
+		o.ID = s.ids.next()
+	}
+	if o.AccountID == "" {
+		o.AccountID = "5cc1b08ad62ec72e8388cb47"
+	}
+	if o.IssuedAt.IsZero() {
+		o.IssuedAt = time.Now()
+	}
+	if o.Name == "" {
+		o.Name = "Custom Channel"
+	}
+	if o.UniqueName == "" {
+		o.UniqueName = fmt.Sprintf("%s #%d", o.Name, len(s.channels)+1)
+	}
+	if len(o.Manifest) == 0 {
+		o.Manifest = json.RawMessage(`{"inbox":{"ticketActions":[],"rightSidebar":[]}}`)
+	}
+	if !socialhub.ValidTicketID(o.ID) || !socialhub.ValidTicketID(o.AccountID) {
+		return errors.New("ID and AccountID must be 24 hex digits in lower case")
+	}
+	if slices.ContainsFunc(s.channels, func(c *channel) bool { return c.info.ID == o.ID }) {
+		return fmt.Errorf("there is a channel %s already", o.ID)
+	}
+	return nil
+}
+
+// channelBody is the answer to GET /.
+func channelBody(o *ChannelOptions, manifestID string) ([]byte, error) {
+	type channelJSON struct {
+		ID          string `json:"_id"`
+		Name        string `json:"name"`
+		UniqueName  string `json:"uniqueName"`
+		AccountID   string `json:"accountId"`
+		NetworkID   string `json:"networkId,omitempty"`
+		CreatedTime string `json:"createdTime"`
+	}
+	root := struct {
+		Channel  channelJSON    `json:"channel"`
+		Manifest map[string]any `json:"manifest,omitempty"`
+	}{Channel: channelJSON{o.ID, o.Name, o.UniqueName, o.AccountID, o.NetworkID, jsonTime(o.IssuedAt)}}
+	if !o.Reusable {
+		if err := json.Unmarshal(o.Manifest, &root.Manifest); err != nil || root.Manifest == nil {
+			return nil, errors.New("the manifest must be a JSON object")
+		}
+		root.Manifest["_id"] = manifestID
+	}
+	return json.Marshal(root)
+}
+
+// now is a copy for callers; Server.mu is held.
+func (c *channel) now() Channel {
+	info := c.info
+	info.Active = c.active.Load()
+	return info
+}
+
+// find returns the channel with the id, or nil.
+func (s *Server) find(channelID string) *channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.channels, func(c *channel) bool { return c.info.ID == channelID }); i >= 0 {
+		return s.channels[i]
+	}
+	return nil
+}
+
+// Channels returns the channels in the order in which they were added.
+func (s *Server) Channels() []Channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Channel, len(s.channels))
+	for i, c := range s.channels {
+		all[i] = c.now()
+	}
+	return all
+}
+
+// Deactivate makes every request of the channel answer 403, as an administrator could; false if there is no such channel.
+func (s *Server) Deactivate(channelID string) bool { return s.setActive(channelID, false) }
+
+// Activate undoes [Server.Deactivate]; the token stays the same.
+func (s *Server) Activate(channelID string) bool { return s.setActive(channelID, true) }
+
+func (s *Server) setActive(channelID string, active bool) bool {
+	c := s.find(channelID)
+	if c != nil {
+		c.active.Store(active)
+	}
+	return c != nil
+}
+
+// idSource makes ids in the shape of SocialHub's: 24 hex digits, unique in a process, rising.
+type idSource struct {
+	random [5]byte
+	count  atomic.Uint32
+}
+
+func (ids *idSource) init() {
+	rand.Read(ids.random[:]) // never fails
+}
+
+func (ids *idSource) next() string {
+	t, n := uint32(time.Now().Unix()), ids.count.Add(1)
+	b := [12]byte{
+		byte(t >> 24), byte(t >> 16), byte(t >> 8), byte(t),
+		ids.random[0], ids.random[1], ids.random[2], ids.random[3], ids.random[4],
+		byte(n >> 16), byte(n >> 8), byte(n),
+	}
+	return hex.EncodeToString(b[:])
+}
