@@ -1,0 +1,140 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// statusError says what an answer that is not a success means for the source.
+func (c *HTTPClient) statusError(resp *http.Response, now time.Time) error {
+	code := resp.StatusCode
+	said := strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
+	problem := ShownURL(resp.Request.URL) + " answered " + said
+	if mend := statusMend(code); mend != "" {
+		problem += ": " + mend
+	}
+	err := &SettingError{Key: c.options.URLSetting, Problem: problem}
+	after, known := retryAfter(resp.Header, now)
+	switch code {
+	case http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		if known {
+			return &RetryAfterError{After: after, Err: err}
+		}
+	}
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusGone:
+		return &StopError{Err: err}
+	}
+	return err
+}
+
+func statusMend(code int) string {
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "check the credentials and what they may read"
+	case http.StatusNotFound:
+		return "check the address"
+	case http.StatusGone:
+		return "the server says that it is gone for good; find its new address"
+	case http.StatusProxyAuthRequired:
+		return "check the proxy in the environment"
+	case http.StatusNotModified:
+		return "without having been asked for changes only"
+	}
+	return ""
+}
+
+// transportError tells why there is no whole answer. outer is the caller's context, limited the one with the time limit.
+func (c *HTTPClient) transportError(outer, limited context.Context, u *url.URL, err error) error {
+	if outer.Err() != nil {
+		return fmt.Errorf("fetch %s: %w", ShownURL(u), context.Cause(outer))
+	}
+	if refused, ok := errors.AsType[redirectError](err); ok {
+		return &SettingError{Key: c.options.URLSetting, Problem: ShownURL(u) + " " + refused.Error()}
+	}
+	if limited.Err() != nil {
+		return fmt.Errorf("fetch %s: no whole answer within %s", ShownURL(u), c.options.Timeout)
+	}
+	// A url.Error shows the address.
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("fetch %s: %s", ShownURL(u), shownReason(err))
+}
+
+// quoted is a text in quotes, with escapes as %q writes them.
+var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
+
+// shownReason tells an error of package net/http without what it quotes of the answer, which may repeat the address.
+func shownReason(err error) string {
+	reason := err.Error()
+	switch {
+	case strings.Contains(reason, "Location header"):
+		return "redirects to an address that can't be read"
+	case strings.Contains(reason, "malformed HTTP"), strings.Contains(reason, "malformed MIME"):
+		return "answered with something that is not HTTP"
+	}
+	return quoted.ReplaceAllString(reason, `"…"`)
+}
+
+// ShownURL is the address as it may stand in an error, "https://example.com/…": user, password, path and query may
+// hold a key.
+func ShownURL(u *url.URL) string {
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host}
+	if u.RequestURI() == "/" {
+		return shown.String()
+	}
+	return shown.String() + "/…"
+}
+
+// retryAfter reads Retry-After, which is in seconds or a date, as 1 s to [MaxRetryAfter].
+func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	wait, known := seconds(value)
+	if !known {
+		at, err := http.ParseTime(value)
+		if err != nil {
+			return 0, false
+		}
+		wait = at.Sub(now)
+	}
+	return min(max(wait, time.Second), MaxRetryAfter), true
+}
+
+// freshUntil reads Cache-Control: max-age, less the Age that the answer has already; zero if there is none.
+func freshUntil(h http.Header, now time.Time) time.Time {
+	var fresh time.Duration
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-cache", "no-store":
+			return time.Time{}
+		case "max-age":
+			fresh, _ = seconds(strings.Trim(value, `"`))
+		}
+	}
+	if age, ok := seconds(h.Get("Age")); ok {
+		fresh -= age
+	}
+	if fresh <= 0 {
+		return time.Time{}
+	}
+	return now.Add(min(fresh, MaxCacheWait))
+}
+
+// seconds reads a whole number of seconds that is not negative; one too large for a Duration is the largest.
+func seconds(s string) (time.Duration, bool) {
+	const most = 1 << 32
+	n, err := strconv.ParseUint(s, 10, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return most * time.Second, true
+	}
+	return time.Duration(min(n, most)) * time.Second, err == nil
+}
