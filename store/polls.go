@@ -1,0 +1,193 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// PollKey names one stream of polls: a source in a channel, or one of its backfills.
+type PollKey struct {
+	ChannelID, Source string
+	// Backfill is empty for the scheduled polls, else the range of the backfill.
+	Backfill string
+}
+
+// PollLease is the right to poll: nobody else polls the same stream until it ends.
+type PollLease struct {
+	PollKey
+	Owner string
+	Epoch int64
+	// Cursor is what the last committed batch left.
+	Cursor string
+	// Failures is how many polls failed in a row before this one.
+	Failures int
+}
+
+// Stream is a configured stream of polls.
+type Stream struct {
+	PollKey
+	Adapter string
+	// Schedule is the text of the config; a new text plans the next poll anew.
+	Schedule string
+	// Next is when the schedule fires next, from now. A stream that was never polled is due at once.
+	Next time.Duration
+}
+
+// Register makes the configured channels and streams known. A source that waited for a person is
+// released: whoever starts the program has had a look.
+func (s *Store) Register(ctx context.Context, channels map[string]string, streams []Stream) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, id := range slices.Sorted(maps.Keys(channels)) { // see deadlocked
+			_, err := s.exec(ctx, tx, `INSERT INTO channels (channel_id, name) VALUES ($1, $2)
+				ON CONFLICT (channel_id) DO UPDATE SET name = excluded.name WHERE channels.name <> excluded.name`, id, channels[id])
+			if err != nil {
+				return err
+			}
+		}
+		for _, stream := range slices.SortedFunc(slices.Values(streams), byKey) {
+			if err := s.registerStream(ctx, tx, stream); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("register channels and sources: %w", err)
+	}
+	return nil
+}
+
+func byKey(a, b Stream) int {
+	return cmp.Or(cmp.Compare(a.ChannelID, b.ChannelID), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Backfill, b.Backfill))
+}
+
+func (s *Store) registerStream(ctx context.Context, tx *sql.Tx, stream Stream) error {
+	_, err := s.exec(ctx, tx, `INSERT INTO sources (channel_id, name, backfill, adapter, schedule, next_poll)
+		VALUES ($1, $2, $3, $4, $5, {now})
+		ON CONFLICT (channel_id, name, backfill) DO UPDATE SET adapter = excluded.adapter, schedule = excluded.schedule, pause = '',
+			next_poll = CASE WHEN sources.schedule = excluded.schedule AND sources.pause = '' THEN sources.next_poll
+				WHEN sources.pause <> '' OR sources.next_poll < {now} THEN {now} ELSE {now} + $6 END`,
+		stream.ChannelID, stream.Source, stream.Backfill, stream.Adapter, stream.Schedule, millis(stream.Next))
+	return err
+}
+
+// DuePolls returns the scheduled streams that nobody polls and whose time has come, of all
+// configurations that share the database.
+func (s *Store) DuePolls(ctx context.Context) ([]PollKey, error) {
+	var due []PollKey
+	err := s.query(ctx, s.read, func(r *sql.Rows) error {
+		var k PollKey
+		err := r.Scan(&k.ChannelID, &k.Source)
+		due = append(due, k)
+		return err
+	}, `SELECT channel_id, name FROM sources
+		WHERE backfill = '' AND pause = '' AND next_poll <= {now} AND lease_until <= {now}`)
+	if err != nil {
+		return nil, fmt.Errorf("look for due polls: %w", err)
+	}
+	return due, nil
+}
+
+// ClaimPolls leases the streams among keys that are free, for ttl. With early it takes also those whose
+// time has not come.
+func (s *Store) ClaimPolls(ctx context.Context, owner string, keys []PollKey, ttl time.Duration, early bool) ([]PollLease, error) {
+	list := make([][3]string, len(keys))
+	for i, k := range keys {
+		list[i] = [3]string{k.ChannelID, k.Source, k.Backfill}
+	}
+	param, err := array(list)
+	if err != nil {
+		return nil, err
+	}
+	soon := 0
+	if early {
+		soon = 1
+	}
+	var leases []PollLease
+	err = s.query(ctx, s.write, func(r *sql.Rows) error {
+		l := PollLease{Owner: owner}
+		err := r.Scan(&l.ChannelID, &l.Source, &l.Backfill, &l.Cursor, &l.Epoch, &l.Failures)
+		leases = append(leases, l)
+		return err
+	}, `UPDATE sources SET lease_owner = $1, lease_epoch = lease_epoch + 1, lease_until = {now} + $2
+		WHERE (channel_id, name, backfill) IN (SELECT s.channel_id, s.name, s.backfill FROM sources s JOIN {each $3} AS item
+				ON s.channel_id = item.value->>0 AND s.name = item.value->>1 AND s.backfill = item.value->>2
+				ORDER BY 1, 2, 3 {lock})
+			AND pause = '' AND lease_until <= {now} AND ($4 = 1 OR next_poll <= {now})
+		RETURNING channel_id, name, backfill, cursor, lease_epoch, failures`, owner, millis(ttl), param, soon)
+	if err != nil {
+		return nil, fmt.Errorf("claim polls: %w", err)
+	}
+	return leases, nil
+}
+
+// PollResult is what a poll came to.
+type PollResult struct {
+	// Error is empty for a poll that succeeded.
+	Error string
+	// Pause, if not empty, stops the stream until a person resumes it.
+	Pause string
+	// Next is when to poll again, from now.
+	Next time.Duration
+	// Finished ends a backfill: it is not polled again.
+	Finished                                  bool
+	New, Changed, Unchanged, Rejected, Mended int
+}
+
+// FinishPoll stores the outcome and gives the lease back, or returns [ErrLeaseLost].
+func (s *Store) FinishPoll(ctx context.Context, l PollLease, r PollResult) error {
+	finished := 0
+	if r.Finished {
+		finished = 1
+	}
+	n, err := s.exec(ctx, s.write, `UPDATE sources SET last_poll = {now}, last_error = $5, pause = $6, next_poll = {now} + $7,
+			last_success = CASE WHEN $5 = '' THEN {now} ELSE last_success END,
+			failures = CASE WHEN $5 = '' THEN 0 ELSE failures + 1 END,
+			finished = CASE WHEN $8 = 1 THEN {now} ELSE finished END,
+			new = $9, changed = $10, unchanged = $11, rejected = $12, mended = $13, lease_owner = '', lease_until = 0
+		WHERE channel_id = $1 AND name = $2 AND backfill = $3 AND lease_epoch = $4 AND lease_owner = $14`,
+		l.ChannelID, l.Source, l.Backfill, l.Epoch, clean(r.Error), clean(r.Pause), millis(r.Next), finished,
+		r.New, r.Changed, r.Unchanged, r.Rejected, r.Mended, l.Owner)
+	if err == nil && n == 0 {
+		err = ErrLeaseLost
+	}
+	if err != nil {
+		return fmt.Errorf("store the result of the poll of %s: %w", l.Source, err)
+	}
+	return nil
+}
+
+// ReleasePoll gives a lease back without a result; the poll stays due.
+func (s *Store) ReleasePoll(ctx context.Context, l PollLease) error {
+	_, err := s.exec(ctx, s.write, `UPDATE sources SET lease_owner = '', lease_until = 0
+		WHERE channel_id = $1 AND name = $2 AND backfill = $3 AND lease_epoch = $4 AND lease_owner = $5`,
+		l.ChannelID, l.Source, l.Backfill, l.Epoch, l.Owner)
+	return err
+}
+
+// Progress returns how far a stream has come: its cursor, and whether it is a backfill that reached its end.
+// A stream that was never polled has neither.
+func (s *Store) Progress(ctx context.Context, k PollKey) (cursor string, finished bool, err error) {
+	err = s.query(ctx, s.read, func(r *sql.Rows) error {
+		var at sql.NullInt64
+		err := r.Scan(&cursor, &at)
+		finished = at.Valid
+		return err
+	}, `SELECT cursor, finished FROM sources WHERE channel_id = $1 AND name = $2 AND backfill = $3`, k.ChannelID, k.Source, k.Backfill)
+	if err != nil {
+		return "", false, fmt.Errorf("read the progress of %s: %w", k.Source, err)
+	}
+	return cursor, finished, nil
+}
+
+// RestartBackfill forgets a finished backfill's cursor, so that it reads everything again.
+func (s *Store) RestartBackfill(ctx context.Context, k PollKey) error {
+	_, err := s.exec(ctx, s.write, `UPDATE sources SET cursor = '', finished = NULL
+		WHERE channel_id = $1 AND name = $2 AND backfill = $3 AND finished IS NOT NULL`, k.ChannelID, k.Source, k.Backfill)
+	return err
+}
