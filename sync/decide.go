@@ -1,0 +1,113 @@
+package sync
+
+import (
+	"socialhub-sync/store"
+)
+
+// verdict is what an item means for its ticket.
+type verdict int
+
+const (
+	unchanged verdict = iota
+	created
+	changed
+	rejected
+	// foreign: another configured source has this ticket.
+	foreign
+)
+
+// counts tells whether there is something new about the item.
+func (v verdict) counts() bool { return v == created || v == changed || v == rejected }
+
+// decide says which row should stand for an item, or nil to leave things as they are. current is nil for
+// an item that was never seen. configured tells whether a source of that name is in the config; the ticket of
+// one that is not goes over to the source that yields it now.
+func decide(src *Source, current *store.Ticket, it *item, backfill bool, configured func(string) bool) (*store.Ticket, verdict) {
+	if current == nil {
+		return decideNew(src, it, backfill)
+	}
+	if current.Source != src.Name && configured(current.Source) {
+		return nil, foreign
+	}
+	next := *current
+	next.Source = src.Name
+	if it.ref != "" {
+		next.Ref = it.ref
+	}
+	switch {
+	case it.deleted && !redacts(src, current):
+		return nil, unchanged
+	case it.hash == current.WantedHash:
+		if current.Source == src.Name {
+			return nil, unchanged
+		}
+		return &next, unchanged
+	}
+	if next.State == store.Pending && next.TicketID == "" && !next.Delivered {
+		// The earlier content may have been sent already: if SocialHub says 409, nobody knows which it took.
+		next.Delivered, next.DeliveredHash = true, ""
+	}
+	content, reason := it.encode()
+	if reason != "" {
+		next.WantedHash, next.State, next.Payload, next.Reason = it.hash, store.Rejected, "", reason
+		return &next, rejected
+	}
+	return decideChanged(&next, it, content, backfill)
+}
+
+func decideNew(src *Source, it *item, backfill bool) (*store.Ticket, verdict) {
+	t := &store.Ticket{
+		NetworkItemID: it.key, Source: src.Name, WantedHash: it.hash, RootID: it.root, Ref: it.ref,
+		State: store.Pending, Backfill: backfill,
+	}
+	if it.deleted {
+		return nil, unchanged
+	}
+	content, reason := it.encode()
+	if reason != "" {
+		t.State, t.Reason = store.Rejected, reason
+		return t, rejected
+	}
+	t.Payload = content
+	return t, created
+}
+
+// redacts tells whether a deletion in the source changes the ticket.
+func redacts(src *Source, current *store.Ticket) bool {
+	return src.OnDelete == Redact && current.State != store.Gone && current.State != store.Skipped && current.WantedHash != ""
+}
+
+// decideChanged is for a row whose wanted content is another one now.
+func decideChanged(t *store.Ticket, it *item, content string, backfill bool) (*store.Ticket, verdict) {
+	before := t.WantedHash
+	t.WantedHash, t.Payload = it.hash, content
+	switch {
+	case t.State == store.Gone:
+		t.Payload = ""
+		return t, unchanged
+	case before != "" && before[0] != hashVersion:
+		return rebase(t, before), unchanged
+	case t.State == store.Unlinked:
+		if t.DeliveredHash == t.WantedHash {
+			t.Payload = ""
+		}
+		return t, changed
+	case t.TicketID != "" && t.DeliveredHash == t.WantedHash:
+		t.State, t.Payload, t.Reason = store.Synced, "", ""
+		return t, changed
+	}
+	t.Backfill = backfill && (t.Backfill || t.State != store.Pending)
+	t.State, t.Reason = store.Pending, ""
+	return t, changed
+}
+
+// rebase takes a hash of a new version as the baseline: what was delivered stays delivered.
+func rebase(t *store.Ticket, before string) *store.Ticket {
+	if t.Delivered && t.DeliveredHash == before {
+		t.DeliveredHash = t.WantedHash
+	}
+	if t.State == store.Synced || t.State == store.Skipped || t.Delivered && t.DeliveredHash == t.WantedHash {
+		t.Payload = ""
+	}
+	return t
+}

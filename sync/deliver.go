@@ -1,0 +1,403 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	gosync "sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"socialhub-sync/socialhub"
+	"socialhub-sync/store"
+)
+
+const (
+	// fetchSize is how many tickets are read from the store at a time.
+	fetchSize = 500
+	// maxUnsettled bounds the answers that wait to be stored: what a crash would make unlinked.
+	maxUnsettled = 256
+)
+
+// deliverer sends the tickets of one channel. At most one process at a time holds the channel's lease; in it run
+// a feeder, which reads what is due, workers, which send it, and a committer, which stores the answers.
+type deliverer struct {
+	engine   *Engine
+	channel  *Channel
+	log      *slog.Logger
+	limiter  *rate.Limiter
+	throttle throttle
+	// woken is signalled when there may be work.
+	woken chan struct{}
+
+	mu   gosync.Mutex
+	gate gate
+	// busy are the tickets between being read from the store and being settled.
+	busy map[string]bool
+	// quiet is true when the last look at the store found nothing to do that can be done now, and
+	// nothing has happened since; wakes counts what has.
+	quiet bool
+	wakes int
+	// trouble is the reason of the last failure if nothing has succeeded since.
+	trouble string
+	others  others
+	// The lease: its epoch, when it began, until when it lasts; lost stops the session that holds it
+	// and is nil outside a session.
+	epoch        int64
+	since, until time.Time
+	lost         context.CancelCauseFunc
+}
+
+func newDeliverer(e *Engine, c *Channel) *deliverer {
+	d := &deliverer{
+		engine: e, channel: c, log: e.Logger.With(slog.String("channel", c.Name)),
+		throttle: newThrottle(), woken: make(chan struct{}, 1), busy: make(map[string]bool),
+	}
+	if c.RateLimit > 0 {
+		d.limiter = rate.NewLimiter(rate.Limit(c.RateLimit), max(1, int(c.RateLimit)))
+	}
+	return d
+}
+
+// wake makes the deliverer look at the store.
+func (d *deliverer) wake() {
+	d.mu.Lock()
+	d.quiet = false
+	d.wakes++
+	d.mu.Unlock()
+	select {
+	case d.woken <- struct{}{}:
+	default:
+	}
+}
+
+// notify takes in the state of the channel as the store had it at the time asked.
+func (d *deliverer) notify(state store.ChannelState, asked time.Time) {
+	d.mu.Lock()
+	reopened := d.gate.learn(state.Pause, asked)
+	d.quiet = d.quiet && !reopened
+	d.others.hold = d.foreign(state)
+	mine := !d.others.hold
+	look := reopened || state.Owner == "" || state.Pending && state.NextDue <= 0 || !d.gate.greeted
+	d.mu.Unlock()
+	if mine && look {
+		d.wake()
+	}
+}
+
+// run delivers until soft is done; what is under way then may go on until hard is.
+func (d *deliverer) run(soft, hard context.Context) {
+	for {
+		select {
+		case <-soft.Done():
+			return
+		case <-d.woken:
+		}
+		claimed := time.Now()
+		// With hard: a claim that is cut off could leave a lease that nobody gives back.
+		lease, ok, err := d.engine.Store.ClaimChannel(hard, d.engine.Owner, d.channel.ID, d.engine.LeaseTTL)
+		if d.engine.health.note(hard, writing, err); err == nil && ok {
+			d.session(soft, hard, lease, claimed)
+		}
+	}
+}
+
+// session delivers under one lease, until it is lost or soft is done.
+func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLease, claimed time.Time) {
+	ctx, cancel := context.WithCancelCause(soft)
+	defer cancel(nil)
+	d.mu.Lock()
+	d.epoch, d.since, d.until, d.lost = lease.Epoch, time.Now(), claimed.Add(d.engine.LeaseTTL), cancel
+	d.mu.Unlock()
+
+	jobs := make(chan *store.Ticket)
+	answers := make(chan answered, maxUnsettled)
+	var workers, committer gosync.WaitGroup
+	for range d.channel.Concurrency {
+		workers.Go(func() {
+			for t := range jobs {
+				answers <- d.deliver(hard, t)
+			}
+		})
+	}
+	committer.Go(func() { d.commit(hard, lease, answers, cancel) })
+	d.feed(ctx, lease, jobs, answers)
+	close(jobs)
+	workers.Wait()
+	close(answers)
+	committer.Wait()
+
+	d.mu.Lock()
+	d.epoch, d.lost = 0, nil
+	clear(d.busy)
+	d.mu.Unlock()
+	d.engine.release(hard, func(ctx context.Context) error { return d.engine.Store.ReleaseChannel(ctx, lease) })
+}
+
+// renewed tells under which epoch the lease was prolonged at the time asked; another epoch means that it was lost.
+func (d *deliverer) renewed(epoch int64, asked time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.lost == nil || !d.since.Before(asked):
+	case d.epoch == epoch:
+		d.until = asked.Add(d.engine.LeaseTTL)
+	default:
+		d.lost(store.ErrLeaseLost)
+	}
+}
+
+// feed hands out what is due until ctx is done.
+func (d *deliverer) feed(ctx context.Context, lease store.DeliveryLease, jobs chan<- *store.Ticket, answers chan<- answered) {
+	size := fetchSize
+	for ctx.Err() == nil {
+		d.mu.Lock()
+		seen := d.wakes
+		d.mu.Unlock()
+		if d.open(ctx) {
+			if due := d.due(ctx, lease, size); len(due) > 0 {
+				size = d.handOut(ctx, due, jobs, answers)
+				continue
+			}
+		}
+		d.settleDown(seen)
+		select {
+		case <-ctx.Done():
+		case <-d.woken:
+		}
+	}
+}
+
+// due reads what is to be sent and marks it as busy.
+func (d *deliverer) due(ctx context.Context, lease store.DeliveryLease, size int) []*store.Ticket {
+	d.mu.Lock()
+	busy := maps.Clone(d.busy)
+	d.mu.Unlock()
+	due, err := d.engine.Store.Due(ctx, lease, size, busy)
+	if err != nil { // it writes, too
+		d.engine.health.note(ctx, writing, err)
+		return nil
+	}
+	d.mu.Lock()
+	for _, t := range due {
+		d.busy[t.NetworkItemID] = true
+	}
+	d.mu.Unlock()
+	return due
+}
+
+// handOut gives the tickets to the workers as fast as the channel allows. What does not go out, because the
+// channel closes or is slow, is still due in the store: live tickets that come meanwhile go before backfill. It
+// returns how many to read next, about what goes out in two ticks.
+func (d *deliverer) handOut(ctx context.Context, due []*store.Ticket, jobs chan<- *store.Ticket, answers chan<- answered) int {
+	began := time.Now()
+	for i, t := range due {
+		slow := i >= d.channel.Concurrency && time.Since(began) > tickEvery
+		if !slow && d.admit(ctx) {
+			select {
+			case jobs <- t:
+				continue
+			case <-ctx.Done():
+				d.throttle.done("", neutral, time.Now())
+			}
+		}
+		d.giveBack(due[i:], answers)
+		return max(d.channel.Concurrency, min(fetchSize, 2*i))
+	}
+	return min(fetchSize, 2*max(len(due), d.channel.Concurrency))
+}
+
+// giveBack ends the busy time of tickets that are not sent now. Of an update the store has noted that it may
+// have been, which the committer takes back.
+func (d *deliverer) giveBack(tickets []*store.Ticket, answers chan<- answered) {
+	for _, t := range tickets {
+		if t.TicketID != "" && t.DeliveredHash != "" {
+			answers <- answered{settlement: unsent(t)}
+			continue
+		}
+		d.mu.Lock()
+		delete(d.busy, t.NetworkItemID)
+		d.mu.Unlock()
+	}
+}
+
+// admit waits until another request may start; false means not now.
+func (d *deliverer) admit(ctx context.Context) bool {
+	for {
+		now := time.Now()
+		if ctx.Err() != nil || !d.mayWork(now) {
+			return false
+		}
+		ok, wait := d.throttle.ready(now)
+		if ok {
+			break
+		}
+		if wait == 0 {
+			wait = tickEvery
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-d.throttle.freed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	if d.limiter != nil && d.limiter.Wait(ctx) != nil {
+		return false
+	}
+	d.throttle.start()
+	return true
+}
+
+// mayWork tells whether a request may start: the channel is not paused, the store can take the answer, and the
+// lease lasts.
+func (d *deliverer) mayWork(now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.gate.open(now) && d.able(now)
+}
+
+// able tells whether the store can take an answer and the lease lasts; the caller holds mu.
+func (d *deliverer) able(now time.Time) bool { return now.Before(d.until) && d.engine.Healthy() == nil }
+
+// settleDown notes that the look that began after so many wakes found nothing that can be done now.
+func (d *deliverer) settleDown(seen int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.quiet = len(d.busy) == 0 && d.wakes == seen && d.able(time.Now())
+}
+
+// answered is a delivery that has an answer.
+type answered struct {
+	settlement store.Settlement
+	update     bool
+	outcome    socialhub.Outcome
+	// requested is false if no request was needed.
+	requested bool
+}
+
+// deliver sends one ticket and decides what the answer means.
+func (d *deliverer) deliver(ctx context.Context, t *store.Ticket) answered {
+	if t.TicketID != "" && t.DeliveredHash == t.WantedHash {
+		d.throttle.done(t.NetworkItemID, neutral, time.Now())
+		return answered{settlement: settled(t, store.Synced, "")}
+	}
+	p, err := decodePayload(t.Payload)
+	if err != nil {
+		d.throttle.done(t.NetworkItemID, neutral, time.Now())
+		return answered{settlement: settled(t, store.Rejected, err.Error())}
+	}
+	if p.Own && !d.ownPost(&p.Interaction) {
+		d.throttle.done(t.NetworkItemID, neutral, time.Now())
+		return answered{settlement: settled(t, store.Skipped, "our own post, and the channel has no networkId")}
+	}
+	if !d.mayWork(time.Now()) { // something has happened since it was handed out
+		d.throttle.done(t.NetworkItemID, neutral, time.Now())
+		return answered{settlement: unsent(t)}
+	}
+	a := d.request(ctx, t, p)
+	d.take(ctx, t, a)
+	return answered{settlement: settle(t, a, backoff(t.Attempts+1)), update: t.TicketID != "", outcome: a.Outcome, requested: true}
+}
+
+// request sends the content, at the longest until the lease ends.
+func (d *deliverer) request(ctx context.Context, t *store.Ticket, p *payload) socialhub.Answer {
+	d.mu.Lock()
+	until := d.until
+	d.mu.Unlock()
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	if t.TicketID == "" {
+		return d.channel.Client.Create(ctx, &p.Interaction)
+	}
+	return d.channel.Client.Update(ctx, t.TicketID, socialhub.UpdateOf(&p.Interaction, p.Updated), p.Reset)
+}
+
+// take draws the consequences of an answer for the channel.
+func (d *deliverer) take(ctx context.Context, t *store.Ticket, a socialhub.Answer) {
+	o, trouble := succeeded, ""
+	switch a.Outcome {
+	case socialhub.Unavailable:
+		o, trouble = failed, a.Reason
+		d.log.Warn("delivery", slog.String("item", t.NetworkItemID), slog.String("reason", a.Reason), slog.Int("attempt", t.Attempts+1))
+	case socialhub.Unauthorized, socialhub.Forbidden, socialhub.RateLimited:
+		o = neutral
+		d.pause(ctx, a)
+	}
+	if o != neutral {
+		d.mu.Lock()
+		d.trouble = trouble
+		d.mu.Unlock()
+	}
+	d.throttle.done(t.NetworkItemID, o, time.Now())
+}
+
+// commit stores the answers as they come: whatever has arrived goes together, nothing waits for more.
+func (d *deliverer) commit(ctx context.Context, lease store.DeliveryLease, answers <-chan answered, lost context.CancelCauseFunc) {
+	for first := range answers {
+		group := []answered{first}
+		for len(answers) > 0 && len(group) < fetchSize {
+			group = append(group, <-answers)
+		}
+		settlements := make([]store.Settlement, len(group))
+		for i, a := range group {
+			settlements[i] = a.settlement
+		}
+		err := d.engine.persist(ctx, func() error { return d.engine.Store.Settle(ctx, lease, settlements) })
+		if errors.Is(err, store.ErrLeaseLost) {
+			lost(err)
+			d.salvage(ctx, settlements)
+		}
+		d.release(group, err)
+	}
+}
+
+// salvage keeps the ids that SocialHub told a process that lost its lease: they are true whoever holds it.
+func (d *deliverer) salvage(ctx context.Context, settlements []store.Settlement) {
+	var links []store.Link
+	for _, s := range settlements {
+		if s.TicketID != "" {
+			links = append(links, store.Link{NetworkItemID: s.NetworkItemID, TicketID: s.TicketID})
+		}
+	}
+	if len(links) == 0 {
+		return
+	}
+	_ = d.engine.persist(ctx, func() error {
+		_, err := d.engine.Store.Adopt(ctx, d.channel.ID, links)
+		return err
+	})
+}
+
+// release ends the busy time of settled tickets and looks again: replies may have waited for them.
+func (d *deliverer) release(group []answered, err error) {
+	d.mu.Lock()
+	for _, a := range group {
+		delete(d.busy, a.settlement.NetworkItemID)
+	}
+	d.mu.Unlock()
+	if err == nil {
+		for _, a := range group {
+			d.engine.tally.delivered(d.channel.ID, a)
+			d.logOutcome(a)
+		}
+	}
+	d.wake()
+}
+
+func (d *deliverer) logOutcome(a answered) {
+	id, s := slog.String("item", a.settlement.NetworkItemID), a.settlement.Same
+	switch s.State {
+	case store.Rejected:
+		d.log.Error("ticket rejected, it waits for other content or `retry`", id, slog.String("reason", s.Reason))
+	case store.Unlinked:
+		d.log.Warn("ticket exists already and its _id is unknown; changes wait for `adopt`", id)
+	case store.Gone:
+		d.log.Warn("ticket was removed in SocialHub", id)
+	case store.Synced:
+		d.log.Debug("delivered", id, slog.Bool("update", a.update))
+	}
+}

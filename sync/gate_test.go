@@ -1,0 +1,174 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"socialhub-sync/socialhub/sandbox"
+	"socialhub-sync/sources"
+	"socialhub-sync/store"
+)
+
+func TestAPauseIsNotLiftedByWhatWasReadBeforeIt(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	g := gate{pause: store.Pause{Kind: store.Forbidden}, known: now, greeted: true}
+	if g.learn(store.Pause{}, now.Add(-time.Millisecond)) || g.open(now) {
+		t.Error("an older look at the store lifted the pause")
+	}
+	if !g.learn(store.Pause{}, now) || !g.open(now) || g.greeted {
+		t.Error("a later look did not, or the token is not verified again")
+	}
+	if g.learn(store.Pause{Kind: store.RateLimited, For: time.Minute}, now) || g.open(now.Add(time.Minute-1)) || !g.open(now.Add(time.Minute)) {
+		t.Error("the pause of another process is not kept for its time")
+	}
+	g.greeted = true
+	if !g.learn(store.Pause{}, now.Add(time.Minute)) || !g.greeted {
+		t.Error("after a rate limit the token need not be verified again")
+	}
+}
+
+func TestTheStoredPauseIsKnownBeforeAnythingIsSent(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
+		w.once()
+		pause := store.Pause{Kind: store.Unauthorized, Fingerprint: w.options.Channels[0].Fingerprint}
+		if err := w.store.PauseChannel(t.Context(), w.channel.ID, pause); err != nil {
+			t.Fatal(err)
+		}
+		e := w.engine()
+		if err := e.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if e.deliverers[w.channel.ID].gate.open(time.Now()) {
+			t.Error("the channel is open")
+		}
+	})
+}
+
+func TestALeaseIsProlongedOnlyUnderItsEpoch(t *testing.T) {
+	t.Parallel()
+	e := New(Options{Channels: []Channel{{ID: "c"}}, LeaseTTL: time.Minute, Logger: slog.New(slog.DiscardHandler)})
+	d, now := e.deliverers["c"], time.Now()
+	d.renewed(5, now) // outside a session nothing is held
+	ctx, cancel := context.WithCancelCause(t.Context())
+	d.epoch, d.since, d.until, d.lost = 7, now, now.Add(time.Minute), cancel
+	d.renewed(6, now) // asked before the session began
+	if ctx.Err() != nil {
+		t.Fatal("an older answer ended the session")
+	}
+	d.renewed(7, now.Add(20*time.Second))
+	if !d.until.Equal(now.Add(80 * time.Second)) {
+		t.Errorf("until %v", d.until.Sub(now))
+	}
+	d.renewed(8, now.Add(40*time.Second))
+	if !errors.Is(context.Cause(ctx), store.ErrLeaseLost) || !d.until.Equal(now.Add(80*time.Second)) {
+		t.Errorf("under another epoch: %v", context.Cause(ctx))
+	}
+}
+
+func TestNoRequestOutlivesTheLease(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{Faults: onRoute(sandbox.RoutePost, sandbox.Fault{Kind: sandbox.Hang})}, sandbox.ChannelOptions{})
+		e := w.engine()
+		d := e.deliverers[w.channel.ID]
+		d.until = time.Now().Add(5 * time.Second)
+		it := brought("A")
+		began := time.Now()
+		d.throttle.start()
+		d.gate.known = began
+		a := d.deliver(t.Context(), &store.Ticket{NetworkItemID: "item-1", WantedHash: it.hash, Payload: mustEncode(t, it)})
+		if took := time.Since(began); took != 5*time.Second || a.settlement.Same.State != store.Pending {
+			t.Errorf("after %v: %+v", took, a)
+		}
+		d.throttle.start()
+		a = d.deliver(t.Context(), &store.Ticket{NetworkItemID: "item-2", WantedHash: it.hash, Payload: mustEncode(t, it)})
+		if a.requested || a.settlement.Same.Attempts != 0 {
+			t.Errorf("a request was sent after the lease: %+v", a)
+		}
+	})
+}
+
+func mustEncode(t *testing.T, it *item) string {
+	t.Helper()
+	content, reason := it.encode()
+	if reason != "" {
+		t.Fatal(reason)
+	}
+	return content
+}
+
+func TestAPollThatWasTakenOverIsStopped(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
+		stopped := make(chan time.Time, 1)
+		w.options.Sources[0].Open = func(context.Context) (sources.Source, error) {
+			return pullFunc(func(ctx context.Context, _ sources.Request, _ func(sources.Batch, error) bool) {
+				<-ctx.Done()
+				stopped <- time.Now()
+			}), nil
+		}
+		stop := w.start(func(o *Options) { o.LeaseTTL = 6 * time.Second })
+		pass(time.Second)
+		w.steal("sources")
+		leases, err := w.store.ClaimPolls(t.Context(), "another", []store.PollKey{{ChannelID: w.channel.ID, Source: "shelf"}}, time.Hour, true)
+		if err != nil || len(leases) != 1 {
+			t.Fatal(leases, err)
+		}
+		began := time.Now()
+		pass(10 * time.Second)
+		select {
+		case at := <-stopped:
+			if at.Sub(began) > 3*time.Second {
+				t.Errorf("stopped after %v", at.Sub(began))
+			}
+		default:
+			t.Error("it goes on")
+		}
+		stop()
+		if s := w.status("shelf"); !s.Polling || !s.LastPoll.IsZero() {
+			t.Errorf("the other process lost its lease: %+v", s)
+		}
+	})
+}
+
+func TestAPollThatLingersLeavesTheNewerOneAlone(t *testing.T) {
+	t.Parallel()
+	e := New(Options{Logger: slog.New(slog.DiscardHandler)})
+	k := store.PollKey{Source: "shelf"}
+	older, newer := &runningPoll{}, &runningPoll{}
+	e.running[k] = newer
+	if e.forget(k, older); e.running[k] != newer {
+		t.Error("the newer poll is forgotten")
+	}
+	if e.forget(k, newer); len(e.running) != 0 {
+		t.Error("a poll that has ended is still there")
+	}
+}
+
+func TestADelivererIsQuietOnlyIfNothingHappenedSinceItLooked(t *testing.T) {
+	t.Parallel()
+	e := New(Options{Channels: []Channel{{ID: "c"}}, Logger: slog.New(slog.DiscardHandler)})
+	d := e.deliverers["c"]
+	d.until = time.Now().Add(time.Minute)
+	seen := d.wakes
+	if d.settleDown(seen); !d.quiet {
+		t.Error("not quiet although nothing is to be done")
+	}
+	d.wake() // a poll stored something while the store was asked what is due
+	if d.settleDown(seen); d.quiet {
+		t.Error("quiet although something happened meanwhile")
+	}
+	d.busy["item-1"] = true
+	if d.settleDown(d.wakes); d.quiet {
+		t.Error("quiet although a request is under way")
+	}
+	clear(d.busy)
+	e.health.note(t.Context(), reading, errors.New("no connection"))
+	if d.settleDown(d.wakes); d.quiet {
+		t.Error("quiet although the store did not say what is due")
+	}
+}
