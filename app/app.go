@@ -1,0 +1,206 @@
+// Package app puts the parts together: [New] binds what must be bound, [App.Start] opens the store and runs
+// the engine, [App.Stop] ends what Start began, the last thing first. An app is started once; a process may
+// have any number of apps, one after the other or side by side: they share nothing global.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"socialhub-sync/app/config"
+	"socialhub-sync/store"
+	"socialhub-sync/sync"
+	"socialhub-sync/web"
+)
+
+// App is the daemon as a value.
+type App struct {
+	config   *config.Config
+	log      *slog.Logger
+	listener net.Listener
+	cleanups []cleanup
+	engine   *sync.Engine
+	stop     context.CancelFunc
+	stopped  chan error
+}
+
+// cleanup ends one thing that was begun.
+type cleanup struct {
+	name string
+	run  func(context.Context) error
+}
+
+// New binds the listener of the config, if it wants one, so that a taken port is told before anything runs.
+func New(c *config.Config, log *slog.Logger) (*App, error) {
+	a := &App{config: c, log: log}
+	if c.Listen == "" {
+		return a, nil
+	}
+	var err error
+	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, fmt.Errorf("%w; choose another address in %s, or listen: \"\" for none", err, c.File)
+	}
+	return a, nil
+}
+
+// Addr is where the status page is, or empty.
+func (a *App) Addr() string {
+	if a.listener == nil {
+		return ""
+	}
+	return a.listener.Addr().String()
+}
+
+// Start opens and migrates the database, waiting for it as long as ctx lasts, and starts the engine and the status
+// page. It may be called once. If it fails, what it had begun is ended already.
+func (a *App) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.clean(context.WithoutCancel(ctx)))
+		}
+	}()
+	if a.listener != nil {
+		a.later("listener", func(context.Context) error { return ignoreClosed(a.listener.Close()) })
+	}
+	release, err := store.Reserve(a.config.Database.Reveal())
+	if err != nil {
+		return err
+	}
+	a.later("reservation", func(context.Context) error { return release() })
+	s, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	a.later("database", func(context.Context) error { return s.Close() })
+	engine, closeClients, err := NewEngine(a.config, s, a.log, nil)
+	if err != nil {
+		return err
+	}
+	a.later("connections", func(context.Context) error { closeClients(); return nil })
+	a.engine = engine
+	if a.listener != nil {
+		handler := web.New(s, a.shown(), Version(), a.log)
+		a.later("counts", func(context.Context) error { handler.Close(); return nil })
+		a.serve(handler)
+	}
+	a.run(ctx)
+	return nil
+}
+
+// run starts the engine.
+func (a *App) run(ctx context.Context) {
+	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+	a.stopped = make(chan error, 1)
+	go func() { a.stopped <- a.engine.Run(ctx) }()
+	a.later("engine", func(context.Context) error {
+		a.stop()
+		return <-a.stopped
+	})
+}
+
+// Stop ends what Start began: no new work, what is under way finishes within the grace period. The errors
+// tell what could not be ended well.
+func (a *App) Stop(ctx context.Context) error { return a.clean(ctx) }
+
+// Engine is nil before Start.
+func (a *App) Engine() *sync.Engine { return a.engine }
+
+func (a *App) later(name string, run func(context.Context) error) {
+	a.cleanups = append(a.cleanups, cleanup{name, run})
+}
+
+// clean runs the clean-ups, the last first.
+func (a *App) clean(ctx context.Context) error {
+	var errs []error
+	for i := len(a.cleanups) - 1; i >= 0; i-- {
+		if err := a.cleanups[i].run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop the %s: %w", a.cleanups[i].name, err))
+		}
+	}
+	a.cleanups = nil
+	return errors.Join(errs...)
+}
+
+// openStore opens and migrates the database. One that does not answer is waited for; it is logged once.
+func (a *App) openStore(ctx context.Context) (*store.Store, error) {
+	url := a.config.Database.Reveal()
+	for failures := 0; ; failures++ {
+		s, err := OpenStore(ctx, url)
+		if err == nil || !store.Unreachable(err) {
+			return s, err
+		}
+		if failures == 0 {
+			a.log.Error("database can't be reached, trying again until it answers", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(min(5*time.Second, 100*time.Millisecond<<min(failures, 10))):
+		}
+	}
+}
+
+// OpenStore opens a database and migrates it.
+func OpenStore(ctx context.Context, url string) (*store.Store, error) {
+	s, err := store.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// serve answers on the listener until the clean-up.
+func (a *App) serve(handler http.Handler) {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("status page", slog.Any("error", err))
+		}
+	}()
+	a.later("status page", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		err := server.Shutdown(ctx)
+		<-done
+		return err
+	})
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Version is the version and commit of this build.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version, dirty := info.Main.Version, ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && (version == "" || version == "(devel)"):
+			version = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+changes"
+		}
+	}
+	return version + dirty
+}

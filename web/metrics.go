@@ -1,0 +1,121 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"socialhub-sync/store"
+)
+
+var (
+	ticketStates = []store.State{store.Pending, store.Synced, store.Unlinked, store.Rejected, store.Gone, store.Skipped}
+	pauseKinds   = []store.PauseKind{store.RateLimited, store.Unauthorized, store.Forbidden}
+)
+
+var (
+	ticketsDesc = prometheus.NewDesc("socialhub_sync_tickets",
+		"Tickets by state; the number may be some seconds old, and is missing until they are counted.", []string{"channel", "state"}, nil)
+	pausedDesc = prometheus.NewDesc("socialhub_sync_channel_paused",
+		"1 while no request is sent for the channel, for this reason.", []string{"channel", "kind"}, nil)
+	lastPollDesc = prometheus.NewDesc("socialhub_sync_source_last_poll_timestamp_seconds",
+		"When the last poll of the source ended; missing before the first.", []string{"source", "channel"}, nil)
+	lastSuccessDesc = prometheus.NewDesc("socialhub_sync_source_last_success_timestamp_seconds",
+		"When the last poll of the source that succeeded ended; missing before the first.", []string{"source", "channel"}, nil)
+	failingDesc = prometheus.NewDesc("socialhub_sync_source_failing",
+		"1 if the last poll of the source failed, or if the source is stopped until somebody resumes it.", []string{"source", "channel"}, nil)
+	storeUpDesc = prometheus.NewDesc("socialhub_sync_store_up",
+		"1 if the database answered in time; if 0, all that is known from it is missing.", nil, nil)
+)
+
+// metricsHandler serves a registry of its own, so that several apps fit into one process.
+func metricsHandler(r *reader, version string, log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(newRegistry(r, version, log), promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError,
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	})
+}
+
+func newRegistry(r *reader, version string, log *slog.Logger) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "socialhub_sync_build_info", Help: "Always 1; the labels tell what runs.",
+			ConstLabels: prometheus.Labels{"version": label(version), "goversion": runtime.Version()},
+		}, func() float64 { return 1 }),
+		&collector{reader: r, log: log},
+	)
+	return registry
+}
+
+// collector asks the store anew for every scrape.
+type collector struct {
+	reader *reader
+	log    *slog.Logger
+}
+
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{ticketsDesc, pausedDesc, lastPollDesc, lastSuccessDesc, failingDesc, storeUpDesc} {
+		out <- d
+	}
+}
+
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	channels, sources, err := c.reader.read(ctx)
+	out <- gauge(storeUpDesc, flag(err == nil))
+	if err != nil {
+		c.log.Debug("metrics", slog.Any("error", err))
+		return
+	}
+	for _, x := range channels {
+		for _, state := range ticketStates {
+			if x.counted {
+				out <- gauge(ticketsDesc, float64(x.counts[state]), x.name, string(state))
+			}
+		}
+		for _, kind := range pauseKinds {
+			out <- gauge(pausedDesc, flag(x.Pause.Kind == kind), x.name, string(kind))
+		}
+	}
+	for _, s := range sources {
+		if s.Backfill == "" {
+			collectSource(out, s)
+		}
+	}
+}
+
+func collectSource(out chan<- prometheus.Metric, s source) {
+	out <- gauge(failingDesc, flag(s.LastError != "" || s.Pause != ""), s.Source, s.channel)
+	for desc, at := range map[*prometheus.Desc]time.Time{lastPollDesc: s.LastPoll, lastSuccessDesc: s.LastSuccess} {
+		if !at.IsZero() {
+			out <- gauge(desc, float64(at.UnixMilli())/1000, s.Source, s.channel)
+		}
+	}
+}
+
+func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	for i := range labels {
+		labels[i] = label(labels[i])
+	}
+	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// label makes a text fit for a label, which must be UTF-8.
+func label(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

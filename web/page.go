@@ -1,0 +1,159 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed" // the page's text and style
+	"encoding/base64"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"socialhub-sync/store"
+)
+
+var (
+	//go:embed page.html
+	pageText string
+	//go:embed page.css
+	style string
+
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": grouped}).Parse(pageText))
+	styleHash    = hashOf(style)
+)
+
+// hashOf is a style's name in a Content-Security-Policy.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// problemLimit is how many tickets of one state are listed per channel.
+const problemLimit = 20
+
+// statusPage renders what the store knows.
+type statusPage struct {
+	reader  *reader
+	version string
+	log     *slog.Logger
+}
+
+// view is what the template shows.
+type view struct {
+	Style   template.CSS
+	Version string
+	Now     moment
+	// Down leaves out all the rest: the database does not answer.
+	Down      bool
+	Troubles  []trouble
+	Channels  []channelRow
+	Sources   []sourceRow
+	Backfills []sourceRow
+	Problems  []problemRow
+	// Limit is how many problems of a kind are shown per channel.
+	Limit int
+}
+
+// trouble is one thing that needs somebody's look.
+type trouble struct{ What, Name, Word string }
+
+type channelRow struct {
+	Name  string
+	State standing
+	// Counting tells that the numbers are still to come.
+	Counting                                  bool
+	Pending, Synced, Rejected, Unlinked, Gone int
+}
+
+type sourceRow struct {
+	Name, Adapter, Channel, Range             string
+	State                                     standing
+	LastPoll, LastSuccess, NextPoll           moment
+	New, Changed, Unchanged, Rejected, Mended int
+}
+
+type problemRow struct{ Channel, ID, Source, State, Reason string }
+
+func (p *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerLimit)
+	defer cancel()
+	status := http.StatusOK
+	v, err := p.view(ctx)
+	if err != nil {
+		p.log.Debug("status page", slog.Any("error", err))
+		status, v = http.StatusServiceUnavailable, view{Down: true}
+	}
+	v.Style, v.Version, v.Now = template.CSS(style), p.version, at(time.Now(), time.Now().UTC().Format("15:04:05 UTC"))
+	var page bytes.Buffer
+	if err := pageTemplate.Execute(&page, v); err != nil {
+		p.log.Error("status page", slog.Any("error", err))
+		say(w, http.StatusInternalServerError, "the status page can't be shown; please report this")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w) // nobody is left to tell
+}
+
+// view reads the store and puts everything into words.
+func (p *statusPage) view(ctx context.Context) (view, error) {
+	channels, sources, err := p.reader.read(ctx)
+	if err != nil {
+		return view{}, err
+	}
+	v, now := view{Limit: problemLimit}, time.Now()
+	for _, c := range channels {
+		row := channelRowOf(c)
+		v.Channels = append(v.Channels, row)
+		v.note("Channel", row.Name, row.State)
+	}
+	for _, s := range sources {
+		row := sourceRowOf(s, now)
+		if s.Backfill != "" {
+			v.Backfills = append(v.Backfills, row)
+			continue
+		}
+		v.Sources = append(v.Sources, row)
+		v.note("Source", row.Name, row.State)
+	}
+	for _, c := range channels {
+		for _, state := range []store.State{store.Rejected, store.Unlinked} {
+			tickets, err := p.reader.store.Problems(ctx, c.id, state, problemLimit)
+			if err != nil {
+				return view{}, err
+			}
+			for _, t := range tickets {
+				v.Problems = append(v.Problems, problemRow{c.name, t.NetworkItemID, t.Source, string(t.State), cut(t.Reason)})
+			}
+		}
+	}
+	return v, nil
+}
+
+func (v *view) note(what, name string, s standing) {
+	if s.Trouble {
+		v.Troubles = append(v.Troubles, trouble{what, name, s.Word})
+	}
+}
+
+func channelRowOf(c channel) channelRow {
+	return channelRow{
+		Name: c.name, State: channelStanding(c), Counting: !c.counted,
+		Pending: c.counts[store.Pending], Synced: c.counts[store.Synced], Rejected: c.counts[store.Rejected],
+		Unlinked: c.counts[store.Unlinked], Gone: c.counts[store.Gone],
+	}
+}
+
+func sourceRowOf(s source, now time.Time) sourceRow {
+	row := sourceRow{
+		Name: s.Source, Adapter: s.Adapter, Channel: s.channel, Range: rangeWords(s.Backfill), State: sourceStanding(s.SourceStatus, now),
+		LastPoll: past(s.LastPoll, now), LastSuccess: past(s.LastSuccess, now), NextPoll: nextPoll(s.SourceStatus, now),
+		New: s.New, Changed: s.Changed, Unchanged: s.Unchanged, Rejected: s.Rejected, Mended: s.Mended,
+	}
+	if s.Backfill != "" {
+		row.State = backfillStanding(s.SourceStatus)
+	}
+	return row
+}

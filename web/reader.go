@@ -1,0 +1,80 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+
+	"socialhub-sync/store"
+)
+
+// reader asks the store for what concerns the configured channels and sources.
+type reader struct {
+	store *store.Store
+	// channels are the configured ones, by name.
+	channels []Channel
+	tally    *tally
+}
+
+// channel is what is known of one configured channel.
+type channel struct {
+	id, name string
+	store.ChannelState
+	// known is false until the channel is registered.
+	known bool
+	// counted is false while the tickets are still to be counted.
+	counted bool
+	counts  map[store.State]int
+}
+
+// source is what is known of a source or a backfill, with the configured name of its channel.
+type source struct {
+	store.SourceStatus
+	channel string
+}
+
+func newReader(s *store.Store, channels []Channel, log *slog.Logger) *reader {
+	return &reader{store: s, tally: newTally(s, log), channels: slices.SortedFunc(slices.Values(channels), func(a, b Channel) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})}
+}
+
+// ready asks for something that is in the tables: a ping tells of a SQLite file only that it was opened once.
+func (r *reader) ready(ctx context.Context) error {
+	_, err := r.store.SourceStatuses(ctx)
+	return err
+}
+
+// read returns the configured channels by name, and their configured sources and backfills by name. All is fresh
+// but the counts, see [tally].
+func (r *reader) read(ctx context.Context) ([]channel, []source, error) {
+	states, err := r.store.ChannelStates(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	statuses, err := r.store.SourceStatuses(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	counts := r.tally.read(ctx)
+	var channels []channel
+	names := make(map[store.PollKey]string)
+	for _, c := range r.channels {
+		for _, name := range c.Sources {
+			names[store.PollKey{ChannelID: c.ID, Source: name}] = c.Name
+		}
+		x := channel{id: c.ID, name: c.Name, counted: counts != nil, counts: counts[c.ID]}
+		if at := slices.IndexFunc(states, func(s store.ChannelState) bool { return s.ID == c.ID }); at >= 0 {
+			x.ChannelState, x.known = states[at], true
+		}
+		channels = append(channels, x)
+	}
+	var sources []source
+	for _, s := range statuses {
+		if name, ok := names[store.PollKey{ChannelID: s.ChannelID, Source: s.Source}]; ok {
+			sources = append(sources, source{s, name})
+		}
+	}
+	return channels, sources, nil
+}

@@ -1,0 +1,81 @@
+// Package web answers the daemon's listener: the status page, the metrics and the health checks. It only
+// reads, and only what the store knows; it keeps no state of its own but the last count of the tickets.
+package web
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"socialhub-sync/store"
+)
+
+const (
+	// answerLimit bounds the queries of one page or scrape. Prometheus gives a scrape up after 10 s unless
+	// told otherwise.
+	answerLimit = 5 * time.Second
+	// readyLimit bounds the query of /readyz.
+	readyLimit = 2 * time.Second
+)
+
+// Channel is a configured channel with the names of its configured sources.
+type Channel struct {
+	ID, Name string
+	Sources  []string
+}
+
+// Handler answers the listener.
+type Handler struct {
+	http.Handler
+	tally *tally
+}
+
+// Close ends what the handler does in the background; close it before the store. It goes on answering, with the
+// last count of the tickets.
+func (h *Handler) Close() { h.tally.close() }
+
+// New returns the handler of the listener. It shows the configured channels and sources, as far as the store
+// knows them. The handler may outlive the store: it then says that the database does not answer. What the
+// store said of that goes to log with level debug, as the engine tells of a store in trouble already.
+func New(s *store.Store, channels []Channel, version string, log *slog.Logger) *Handler {
+	r := newReader(s, channels, log)
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", &statusPage{reader: r, version: version, log: log})
+	mux.Handle("GET /metrics", metricsHandler(r, version, log))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
+		ctx, cancel := context.WithTimeout(req.Context(), readyLimit)
+		defer cancel()
+		if err := r.ready(ctx); err != nil {
+			log.Debug("readyz", slog.Any("error", err))
+			say(w, http.StatusServiceUnavailable, "the database does not answer")
+			return
+		}
+		say(w, http.StatusOK, "ok")
+	})
+	return &Handler{guarded(mux), r.tally}
+}
+
+// say answers with one line.
+func say(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, line+"\n") // nobody is left to tell
+}
+
+// guarded sets the headers that keep a browser from doing anything but showing the answer.
+func guarded(next http.Handler) http.Handler {
+	policy := fmt.Sprintf("default-src 'none'; style-src '%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", styleHash)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
