@@ -35,3 +35,12 @@ func idPrefix(prefix string) string {
 	}, prefix)
 	return kept[:min(len(kept), maxIDPrefix)]
 }
+
+// CheckPrefix returns a [*SettingError] on the key "prefix" if [ItemID] can't begin an id with it. Empty is fine: an
+// adapter takes the source's name then.
+func CheckPrefix(prefix string) error {
+	if prefix == "" || socialhub.ValidItemID(prefix+"-00000") {
+		return nil
+	}
+	return &SettingError{Key: "prefix", Problem: "want at most 250 characters out of a-z A-Z 0-9 and /|@&$!?()[]{}+*~,;.:=_-"}
+}

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,23 +170,6 @@ func compare(t *testing.T, file, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s: %s", file, diff)
-	}
-}
-
-func TestTheFieldsToldInAFaultAreThoseOfARecord(t *testing.T) {
-	t.Parallel()
-	var names []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[record]()) {
-		if !field.Anonymous {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			names = append(names, name)
-		}
-	}
-	told := strings.Split(fields, ", ")
-	slices.Sort(names)
-	slices.Sort(told)
-	if diff := cmp.Diff(names, told); diff != "" {
-		t.Error(diff)
 	}
 }
 

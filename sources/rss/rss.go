@@ -19,7 +19,6 @@ import (
 	"slices"
 	"time"
 
-	"socialhub-sync/socialhub"
 	"socialhub-sync/sources"
 )
 
@@ -63,9 +62,7 @@ func (s *Settings) Validate() error {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		fault("url", "not an http or https address, such as https://example.com/feed.xml")
 	}
-	if s.Prefix != "" && !socialhub.ValidItemID(s.Prefix+"-00000") {
-		fault("prefix", "want at most 250 characters out of a-z A-Z 0-9 and /|@&$!?()[]{}+*~,;.:=_-")
-	}
+	faults = append(faults, sources.CheckPrefix(s.Prefix))
 	if s.Timeout <= 0 || s.Timeout > maxTimeout {
 		fault("timeout", fmt.Sprintf("want more than 0s and at most %s", maxTimeout))
 	}
