@@ -35,7 +35,8 @@ func NewEngine(c *config.Config, s *store.Store, log *slog.Logger, backfill *syn
 		o.Sources = append(o.Sources, sync.Source{
 			Name: src.Name, Adapter: src.Adapter.Name, ChannelID: ids[src.Channel],
 			Schedule: src.Schedule, ScheduleText: src.ScheduleText, Reset: src.Reset, OnDelete: src.OnDelete,
-			Open: func(ctx context.Context) (sources.Source, error) { return OpenSource(ctx, c, &src, log) },
+			MassChangeLimit: src.MassChangeLimit,
+			Open:            func(ctx context.Context) (sources.Source, error) { return OpenSource(ctx, c, &src, log) },
 		})
 	}
 	closeClients := func() {

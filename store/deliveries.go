@@ -72,7 +72,10 @@ func (s *Store) RenewLeases(ctx context.Context, owner string, ttl time.Duration
 // that the caller is sending already. It returns nothing when the lease is gone.
 func (s *Store) Due(ctx context.Context, l DeliveryLease, limit int, busy map[string]bool) ([]*Ticket, error) {
 	var due []*Ticket
-	for priority := 0; priority <= 1 && len(due) < limit; priority++ {
+	for _, priority := range []string{"0", "1"} { // each a text of its own, which stays prepared
+		if len(due) >= limit {
+			break
+		}
 		err := s.query(ctx, s.read, func(r *sql.Rows) error {
 			t, err := scanTicket(r)
 			if !busy[t.NetworkItemID] && len(due) < limit {
@@ -80,12 +83,12 @@ func (s *Store) Due(ctx context.Context, l DeliveryLease, limit int, busy map[st
 			}
 			return err
 		}, `SELECT `+ticketColumns+` FROM tickets t
-			WHERE channel_id = $1 AND `+pending+` AND priority = $2 AND due <= {now}
+			WHERE channel_id = $1 AND `+pending+` AND priority = `+priority+` AND due <= {now}
 				AND (root_id IS NULL OR ticket_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM tickets r
 					WHERE r.channel_id = t.channel_id AND r.network_item_id = t.root_id
 						AND r.state = 'pending' AND r.ticket_id IS NULL))
-				AND EXISTS (SELECT 1 FROM channels WHERE channel_id = $1 AND lease_owner = $4 AND lease_epoch = $5)
-			ORDER BY due LIMIT $3`, l.ChannelID, priority, limit-len(due)+len(busy), l.Owner, l.Epoch)
+				AND EXISTS (SELECT 1 FROM channels WHERE channel_id = $1 AND lease_owner = $2 AND lease_epoch = $3)
+			ORDER BY due LIMIT $4`, l.ChannelID, l.Owner, l.Epoch, limit-len(due)+len(busy))
 		if err != nil {
 			return nil, fmt.Errorf("look for due tickets: %w", err)
 		}
@@ -209,13 +212,14 @@ const settleStatement = fence + `, res AS MATERIALIZED (SELECT item.value->>0 AS
 			OR ` + becomes + ` = 'unlinked' AND ` + shown + `
 			THEN NULL ELSE payload END,
 		attempts = CASE WHEN wanted_hash = res.sent THEN res.tries ELSE 0 END,
-		reason = CASE WHEN wanted_hash = res.sent THEN res.reason1 WHEN state = 'rejected' THEN reason ELSE res.reason2 END
+		reason = CASE WHEN wanted_hash = res.sent THEN res.reason1 WHEN state <> 'pending' THEN reason ELSE res.reason2 END
 	FROM res
 	WHERE channel_id = $1 AND network_item_id = res.id AND EXISTS (SELECT 1 FROM fence)`
 
 const (
-	// told is the state that the settlement names. What the poll has refused in the meantime has nothing to send.
-	told = `CASE WHEN wanted_hash = res.sent THEN res.state1 WHEN state = 'rejected' THEN state ELSE res.state2 END`
+	// told is the state that the settlement names. Other content that was refused, held or dropped in the meantime
+	// stays what it is.
+	told = `CASE WHEN wanted_hash = res.sent THEN res.state1 WHEN state <> 'pending' THEN state ELSE res.state2 END`
 	// shown tells whether SocialHub shows what is wanted.
 	shown = `wanted_hash = coalesce(res.delivered, delivered_hash)`
 	// becomes is the state that the row goes to.

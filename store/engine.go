@@ -13,7 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	"modernc.org/sqlite"
 )
 
 // engine is what differs between the databases. In a statement's text stand
@@ -61,7 +61,7 @@ func engineOf(url string) (engine, error) {
 		return engine{
 			rendered: new(sync.Map),
 			name:     "sqlite", connect: connectSQLite,
-			each: "json_each(${1})", ids: "json_each(${1})", pairs: "json_each(${1})",
+			each: "jsonb_each(${1})", ids: "json_each(${1})", pairs: "json_each(${1})",
 			file: strings.TrimPrefix(url, "sqlite:"),
 		}, nil
 	}
@@ -147,17 +147,18 @@ func connectSQLite(raw string, readOnly bool) (*sql.DB, *sql.DB, error) {
 		return db, db, err
 	}
 	file.RawQuery = common.Encode()
-	read, err := sql.Open("sqlite", file.String())
+	reader, err := sqlite.NewConnector(file.String())
 	if err != nil {
 		return nil, nil, err
 	}
-	read.SetMaxOpenConns(4)
 	common.Set("_txlock", "immediate")
 	file.RawQuery = common.Encode()
-	write, err := sql.Open(sqliteWriter, file.String())
+	writer, err := sqlite.NewConnector(file.String())
 	if err != nil {
 		return nil, nil, err
 	}
+	read, write := sql.OpenDB(keeping{reader}), sql.OpenDB(instrument(keeping{writer}))
+	read.SetMaxOpenConns(4)
 	write.SetMaxOpenConns(1)
 	return write, read, nil
 }

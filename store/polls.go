@@ -26,6 +26,8 @@ type PollLease struct {
 	Cursor string
 	// Failures is how many polls failed in a row before this one.
 	Failures int
+	// Held is how many changes an earlier poll left held.
+	Held int
 }
 
 // Stream is a configured stream of polls.
@@ -111,7 +113,7 @@ func (s *Store) ClaimPolls(ctx context.Context, owner string, keys []PollKey, tt
 	var leases []PollLease
 	err = s.query(ctx, s.write, func(r *sql.Rows) error {
 		l := PollLease{Owner: owner}
-		err := r.Scan(&l.ChannelID, &l.Source, &l.Backfill, &l.Cursor, &l.Epoch, &l.Failures)
+		err := r.Scan(&l.ChannelID, &l.Source, &l.Backfill, &l.Cursor, &l.Epoch, &l.Failures, &l.Held)
 		leases = append(leases, l)
 		return err
 	}, `UPDATE sources SET lease_owner = $1, lease_epoch = lease_epoch + 1, lease_until = {now} + $2
@@ -119,7 +121,7 @@ func (s *Store) ClaimPolls(ctx context.Context, owner string, keys []PollKey, tt
 				ON s.channel_id = item.value->>0 AND s.name = item.value->>1 AND s.backfill = item.value->>2
 				ORDER BY 1, 2, 3 {lock})
 			AND pause = '' AND lease_until <= {now} AND ($4 = 1 OR next_poll <= {now})
-		RETURNING channel_id, name, backfill, cursor, lease_epoch, failures`, owner, millis(ttl), param, soon)
+		RETURNING channel_id, name, backfill, cursor, lease_epoch, failures, held`, owner, millis(ttl), param, soon)
 	if err != nil {
 		return nil, fmt.Errorf("claim polls: %w", err)
 	}

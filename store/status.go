@@ -27,6 +27,8 @@ type SourceStatus struct {
 	Polling bool
 	// What the last poll found.
 	New, Changed, Unchanged, Rejected, Mended int
+	// Held is how many changes wait for a person, because one poll brought so many.
+	Held int
 }
 
 // ChannelStatuses returns every channel that was ever registered, by name. Its cost grows with the
@@ -84,13 +86,13 @@ func (s *Store) SourceStatuses(ctx context.Context) ([]SourceStatus, error) {
 		var poll, success, next, finished sql.NullInt64
 		var polling int
 		err := r.Scan(&x.ChannelID, &x.Source, &x.Backfill, &x.Adapter, &poll, &success, &next, &finished, &x.LastError, &x.Pause,
-			&polling, &x.New, &x.Changed, &x.Unchanged, &x.Rejected, &x.Mended)
+			&polling, &x.New, &x.Changed, &x.Unchanged, &x.Rejected, &x.Mended, &x.Held)
 		x.LastPoll, x.LastSuccess, x.NextPoll, x.Finished = instant(poll), instant(success), instant(next), instant(finished)
 		x.Polling = polling == 1
 		sources = append(sources, x)
 		return err
 	}, `SELECT channel_id, name, backfill, adapter, last_poll, last_success, next_poll, finished, last_error, pause,
-			CASE WHEN lease_until > {now} THEN 1 ELSE 0 END, new, changed, unchanged, rejected, mended
+			CASE WHEN lease_until > {now} THEN 1 ELSE 0 END, new, changed, unchanged, rejected, mended, held
 		FROM sources ORDER BY name, backfill`)
 	if err != nil {
 		return nil, fmt.Errorf("read the state of the sources: %w", err)

@@ -21,6 +21,9 @@ const (
 	Unlinked State = "unlinked"
 	// Rejected: SocialHub or our own check refused the content; it waits for other content or a person.
 	Rejected State = "rejected"
+	// Held: a delivered ticket's content changed, and the change waits: for the end of the poll, or for a person
+	// because the poll changed too many.
+	Held State = "held"
 	// Gone: the ticket was removed in SocialHub; it is never created again by itself.
 	Gone State = "gone"
 	// Skipped: known, but not for SocialHub (our own post in a channel without a networkId).

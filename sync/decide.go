@@ -52,7 +52,7 @@ func decide(src *Source, current *store.Ticket, it *item, backfill bool, configu
 		next.WantedHash, next.State, next.Payload, next.Reason = it.hash, store.Rejected, "", reason
 		return &next, rejected
 	}
-	return decideChanged(&next, it, content, backfill)
+	return decideChanged(src, &next, it, content, backfill)
 }
 
 func decideNew(src *Source, it *item, backfill bool) (*store.Ticket, verdict) {
@@ -78,7 +78,7 @@ func redacts(src *Source, current *store.Ticket) bool {
 }
 
 // decideChanged is for a row whose wanted content is another one now.
-func decideChanged(t *store.Ticket, it *item, content string, backfill bool) (*store.Ticket, verdict) {
+func decideChanged(src *Source, t *store.Ticket, it *item, content string, backfill bool) (*store.Ticket, verdict) {
 	before := t.WantedHash
 	t.WantedHash, t.Payload = it.hash, content
 	switch {
@@ -98,7 +98,16 @@ func decideChanged(t *store.Ticket, it *item, content string, backfill bool) (*s
 	}
 	t.Backfill = backfill && (t.Backfill || t.State != store.Pending)
 	t.State, t.Reason = store.Pending, ""
+	if holds(src, t, backfill) {
+		t.State = store.Held
+	}
 	return t, changed
+}
+
+// holds tells whether a change waits for the end of its poll: only then it is known whether the poll
+// changes too many tickets. What SocialHub does not have yet brings no ticket back to anybody.
+func holds(src *Source, t *store.Ticket, backfill bool) bool {
+	return t.TicketID != "" && src.MassChangeLimit > 0 && !backfill
 }
 
 // rebase takes a hash of a new version as the baseline: what was delivered stays delivered.

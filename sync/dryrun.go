@@ -25,6 +25,8 @@ type Preview struct {
 	Operation             Operation
 	// Own posts are sent only if the channel has a networkId.
 	Own bool
+	// Counted updates are held if there are more of a source than its mass change limit.
+	Counted bool
 	// Reset tells whether an update would move the ticket back to the inbox.
 	Reset bool
 	// Interaction is the content of a creation, Update of an update.
@@ -146,9 +148,10 @@ func previewOf(src *Source, t *store.Ticket, it *item) (Preview, bool) {
 		p.Operation = Reject
 	case t.State == store.Unlinked:
 		p.Operation, p.Reason = Wait, "the ticket's _id is unknown; `adopt` tells it"
-	case t.State != store.Pending:
+	case t.State != store.Pending && t.State != store.Held:
 		return p, false
 	default:
+		p.Counted = t.State == store.Held
 		p = request(p, t.TicketID, &it.payload)
 	}
 	return p, true

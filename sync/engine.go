@@ -58,6 +58,9 @@ type Source struct {
 	// Reset moves tickets back to the inbox when their content changes.
 	Reset    bool
 	OnDelete OnDelete
+	// MassChangeLimit is how many delivered tickets one poll may change: of more, all changes are held until a
+	// person resumes the source. 0 is no limit. It does not bound a backfill.
+	MassChangeLimit int
 	// Open opens the source; the engine closes it.
 	Open func(context.Context) (sources.Source, error)
 }

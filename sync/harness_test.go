@@ -233,7 +233,7 @@ func (w *world) source(name string, from sources.Source) Source {
 	}
 	return Source{
 		Name: name, Adapter: "shelf", ChannelID: w.channel.ID, Schedule: schedule, ScheduleText: "@every 1m",
-		Reset: true, OnDelete: Keep,
+		Reset: true, OnDelete: Keep, MassChangeLimit: 200,
 		Open: func(context.Context) (sources.Source, error) { return from, nil },
 	}
 }

@@ -39,7 +39,33 @@ func (e *Engine) runPoll(w *work, lease store.PollLease) {
 	result.Finished = lease.Backfill != "" && err == nil && !e.room.full()
 	e.logPoll(src, result, found, time.Since(began), err)
 	e.tally.pollDone(lease.PollKey, err)
+	if e.judgeHeld(w, src, lease) != nil {
+		return // taken over, or stopped: the changes are judged by the next poll
+	}
 	_ = e.persist(w.hard, func() error { return e.Store.FinishPoll(w.hard, lease, result) })
+}
+
+// judgeHeld decides, at the end of a scheduled poll, on the changes of delivered tickets that it held.
+func (e *Engine) judgeHeld(w *work, src *Source, lease store.PollLease) error {
+	if lease.Backfill != "" {
+		return nil
+	}
+	var held, released int
+	err := e.persist(w.hard, func() (err error) {
+		held, released, err = e.Store.JudgeHeld(w.hard, lease, src.MassChangeLimit)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if held > e.tally.held(lease.PollKey, held) {
+		e.Logger.Error("mass change held, it waits for `resume`", slog.String("source", src.Name),
+			slog.Int("held", held), slog.Int("mass_change_limit", src.MassChangeLimit))
+	}
+	if d := e.deliverers[src.ChannelID]; d != nil && released > 0 {
+		d.wake()
+	}
+	return nil
 }
 
 // forget takes a poll that has ended out of those under way. One that lingered after its lease was lost leaves a newer

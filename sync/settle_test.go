@@ -186,6 +186,9 @@ func (r *rig) ingest(in store.Intake) {
 	if err := r.store.Ingest(r.t.Context(), r.poller, in); err != nil {
 		r.t.Fatal(err)
 	}
+	if _, _, err := r.store.JudgeHeld(r.t.Context(), r.poller, 200); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // put stores tickets that want the content A.

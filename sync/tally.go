@@ -14,6 +14,8 @@ type SourceTally struct {
 	// Done is true once a poll has ended; Err is how.
 	Done bool
 	Err  error
+	// Held is how many changes of delivered tickets wait for a person, because one poll brought so many.
+	Held int
 }
 
 // ChannelTally is what deliveries to one channel came to since the engine was made.
@@ -62,6 +64,12 @@ func (t *tally) read(k store.PollKey, found Counts) {
 
 func (t *tally) pollDone(k store.PollKey, err error) {
 	t.source(k, func(s *SourceTally) { s.Done, s.Err = true, err })
+}
+
+// held notes how many changes are held now and returns how many it was before.
+func (t *tally) held(k store.PollKey, n int) (before int) {
+	t.source(k, func(s *SourceTally) { before, s.Held = s.Held, n })
+	return before
 }
 
 func (t *tally) delivered(channelID string, a answered) {

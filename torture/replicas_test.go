@@ -84,7 +84,7 @@ func (f *feed) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // source is the feed as a source of the config.
 func (f *feed) source() string {
-	return "  feed:\n    adapter: rss\n    channel: support\n    schedule: \"@every 1s\"\n    settings: {url: " + f.URL + "}\n"
+	return "  feed:\n    adapter: rss\n    channel: support\n    schedule: \"@every 1s\"\n    mass_change_limit: 100000\n    settings: {url: " + f.URL + "}\n"
 }
 
 // check expects at most one read per tick. A process that was frozen in a poll goes on with it when it thaws: nothing of that is

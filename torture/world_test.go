@@ -320,7 +320,7 @@ func (w *world) config(api string) string {
 	text := fmt.Sprintf("database: %q\napi_url: %s\nlisten: \"\"\nlease: %v\nchannels:\n  support:\n    access_token: %s\n    concurrency: %d\nsources:\n",
 		w.database, api, w.lease, w.channel.Token, w.concurrency)
 	for i := range w.sources {
-		text += fmt.Sprintf("  file-%d:\n    adapter: jsonl\n    channel: support\n    schedule: \"@every 1s\"\n    settings:\n      path: %s\n", i, fileName(i))
+		text += fmt.Sprintf("  file-%d:\n    adapter: jsonl\n    channel: support\n    schedule: \"@every 1s\"\n    mass_change_limit: 100000\n    settings:\n      path: %s\n", i, fileName(i))
 	}
 	return text + w.more
 }

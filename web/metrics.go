@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	ticketStates = []store.State{store.Pending, store.Synced, store.Unlinked, store.Rejected, store.Gone, store.Skipped}
+	ticketStates = []store.State{store.Pending, store.Synced, store.Unlinked, store.Rejected, store.Held, store.Gone, store.Skipped}
 	pauseKinds   = []store.PauseKind{store.RateLimited, store.Unauthorized, store.Forbidden}
 )
 
@@ -31,6 +31,9 @@ var (
 		"When the last poll of the source that succeeded ended; missing before the first.", []string{"source", "channel"}, nil)
 	failingDesc = prometheus.NewDesc("socialhub_sync_source_failing",
 		"1 if the last poll of the source failed, or if the source is stopped until somebody resumes it.", []string{"source", "channel"}, nil)
+	heldDesc = prometheus.NewDesc("socialhub_sync_source_held_changes",
+		"Changes of tickets that wait for somebody to resume the source, because one poll brought more than mass_change_limit.",
+		[]string{"source", "channel"}, nil)
 	storeUpDesc = prometheus.NewDesc("socialhub_sync_store_up",
 		"1 if the database answered in time; if 0, all that is known from it is missing.", nil, nil)
 )
@@ -63,7 +66,7 @@ type collector struct {
 }
 
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ticketsDesc, pausedDesc, lastPollDesc, lastSuccessDesc, failingDesc, storeUpDesc} {
+	for _, d := range []*prometheus.Desc{ticketsDesc, pausedDesc, lastPollDesc, lastSuccessDesc, failingDesc, heldDesc, storeUpDesc} {
 		out <- d
 	}
 }
@@ -96,6 +99,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 func collectSource(out chan<- prometheus.Metric, s source) {
 	out <- gauge(failingDesc, flag(s.LastError != "" || s.Pause != ""), s.Source, s.channel)
+	out <- gauge(heldDesc, float64(s.Held), s.Source, s.channel)
 	for desc, at := range map[*prometheus.Desc]time.Time{lastPollDesc: s.LastPoll, lastSuccessDesc: s.LastSuccess} {
 		if !at.IsZero() {
 			out <- gauge(desc, float64(at.UnixMilli())/1000, s.Source, s.channel)

@@ -33,16 +33,20 @@ func TestMetrics(t *testing.T) {
 			socialhub_sync_channel_paused{channel="support",kind="unauthorized"} 0
 			socialhub_sync_source_failing{channel="press",source="reviews"} 0
 			socialhub_sync_source_failing{channel="support",source="reviews"} 1
+			socialhub_sync_source_held_changes{channel="press",source="reviews"} 0
+			socialhub_sync_source_held_changes{channel="support",source="reviews"} 0
 			socialhub_sync_source_last_poll_timestamp_seconds{channel="support",source="reviews"} 9.466848015e+08
 			socialhub_sync_source_last_success_timestamp_seconds{channel="support",source="reviews"} 9.466848e+08
 			socialhub_sync_store_up 1
 			socialhub_sync_tickets{channel="press",state="gone"} 0
+			socialhub_sync_tickets{channel="press",state="held"} 0
 			socialhub_sync_tickets{channel="press",state="pending"} 0
 			socialhub_sync_tickets{channel="press",state="rejected"} 0
 			socialhub_sync_tickets{channel="press",state="skipped"} 0
 			socialhub_sync_tickets{channel="press",state="synced"} 0
 			socialhub_sync_tickets{channel="press",state="unlinked"} 0
 			socialhub_sync_tickets{channel="support",state="gone"} 0
+			socialhub_sync_tickets{channel="support",state="held"} 0
 			socialhub_sync_tickets{channel="support",state="pending"} 0
 			socialhub_sync_tickets{channel="support",state="rejected"} 1
 			socialhub_sync_tickets{channel="support",state="skipped"} 1

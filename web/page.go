@@ -119,7 +119,7 @@ func (p *statusPage) view(ctx context.Context) (view, error) {
 		v.note("Source", row.Name, row.State)
 	}
 	for _, c := range channels {
-		for _, state := range []store.State{store.Rejected, store.Unlinked} {
+		for _, state := range []store.State{store.Rejected, store.Held, store.Unlinked} {
 			tickets, err := p.reader.store.Problems(ctx, c.id, state, problemLimit)
 			if err != nil {
 				return view{}, err

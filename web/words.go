@@ -80,6 +80,10 @@ func sourceStanding(s store.SourceStatus, now time.Time) standing {
 	case s.Pause != "":
 		return standing{Tone: alas, Word: "stopped", Said: cut(s.Pause), Trouble: true,
 			Note: "It waits for resume. Mend the cause, then say", Command: "socialhub-sync resume " + s.Source}
+	case s.Held > 0:
+		return standing{Tone: alas, Word: "holds " + grouped(s.Held) + " changes", Trouble: true,
+			Note:    "One poll changed more tickets than mass_change_limit allows. Look at the source; to send the changes (--discard drops them) say",
+			Command: "socialhub-sync resume " + s.Source}
 	case s.Polling:
 		return standing{Tone: busy, Word: "polling", Said: cut(s.LastError)}
 	case s.LastError != "":

@@ -97,7 +97,7 @@ var (
 	channelKeys = []string{"name", "channel_id", "paused", "pending", "synced", "rejected", "unlinked", "gone"}
 	sourceKeys  = []string{
 		"name", "adapter", "channel", "last_poll", "last_success", "last_error", "next_poll", "new", "changed", "unchanged",
-		"paused", "rejected", "mended",
+		"paused", "rejected", "mended", "held",
 	}
 )
 

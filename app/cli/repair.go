@@ -65,7 +65,8 @@ func knownSource(c *config.Config, name string) error {
 }
 
 type resumeCommand struct {
-	Name string `arg:"" name:"channel|source" help:"Name of the channel or source."`
+	Name    string `arg:"" name:"channel|source" help:"Name of the channel or source."`
+	Discard bool   `help:"Drop the changes that the source holds instead of sending them: SocialHub keeps what it shows, and the new content counts as seen."`
 }
 
 func (cmd *resumeCommand) Run(e *env) error {
@@ -74,36 +75,51 @@ func (cmd *resumeCommand) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	known, waited := false, false
+	if !slices.Contains(namesIn(c), cmd.Name) {
+		return usage("no channel or source %q in %s; it has %s", cmd.Name, c.File, strings.Join(namesIn(c), ", "))
+	}
+	waited, held := false, 0
 	ids := make(map[string]string)
 	for _, ch := range c.Channels {
 		ids[ch.Name] = ch.Token.ChannelID()
-		if ch.Name == cmd.Name {
-			resumed, err := s.ResumeChannel(e.ctx, ch.Token.ChannelID())
-			if err != nil {
+		if ch.Name == cmd.Name && !cmd.Discard {
+			if waited, err = s.ResumeChannel(e.ctx, ch.Token.ChannelID()); err != nil {
 				return err
 			}
-			known, waited = true, waited || resumed
 		}
 	}
 	for _, src := range c.Sources {
 		if src.Name == cmd.Name {
-			resumed, err := s.ResumeSource(e.ctx, ids[src.Channel], src.Name)
+			resumed, n, err := cmd.source(e, s, ids[src.Channel])
 			if err != nil {
 				return err
 			}
-			known, waited = true, waited || resumed
+			waited, held = waited || resumed, n
 		}
 	}
-	switch {
-	case !known:
-		return usage("no channel or source %q in %s; it has %s", cmd.Name, c.File, strings.Join(namesIn(c), ", "))
-	case !waited:
-		fmt.Fprintln(e.Out, cmd.Name, "was not paused")
-	default:
-		fmt.Fprintln(e.Out, cmd.Name, "goes on")
-	}
+	cmd.tell(e, waited, held)
 	return nil
+}
+
+// source resumes a source and lets the changes that it holds go.
+func (cmd *resumeCommand) source(e *env, s *store.Store, channelID string) (waited bool, held int, err error) {
+	if held, err = s.ReleaseHeld(e.ctx, channelID, cmd.Name, cmd.Discard); err == nil && !cmd.Discard {
+		waited, err = s.ResumeSource(e.ctx, channelID, cmd.Name)
+	}
+	return waited, held, err
+}
+
+func (cmd *resumeCommand) tell(e *env, waited bool, held int) {
+	switch {
+	case cmd.Discard:
+		fmt.Fprintf(e.Out, "%s dropped: SocialHub keeps what it shows\n", plural(held, "held change"))
+	case held > 0:
+		fmt.Fprintf(e.Out, "%s goes on: %s will be sent\n", cmd.Name, plural(held, "held change"))
+	case waited:
+		fmt.Fprintln(e.Out, cmd.Name, "goes on")
+	default:
+		fmt.Fprintln(e.Out, cmd.Name, "was not paused")
+	}
 }
 
 // namesIn returns the names of the channels and the sources; a channel and a source may have the same.

@@ -156,13 +156,22 @@ func (cmd *runCommand) dryRun(e *env, c *config.Config, backfill *sync.Backfill)
 		return err
 	}
 	defer closeClients()
-	counts := make(map[sync.Operation]int)
+	counts, changes := make(map[sync.Operation]int), make(map[string]int)
 	errs, err := engine.DryRun(e.ctx, func(p sync.Preview) {
 		counts[p.Operation]++
+		if p.Counted {
+			changes[p.Source]++
+		}
 		e.printPreview(p)
 	})
 	fmt.Fprintf(e.Out, "\nDry run, nothing was sent or changed: %d to create, %d to update, %d that wait for an _id, %d rejected.\n",
 		counts[sync.Create], counts[sync.Patch], counts[sync.Wait], counts[sync.Reject])
+	for _, src := range c.Sources {
+		if n := changes[src.Name]; n > src.MassChangeLimit {
+			fmt.Fprintf(e.Out, "The %d updates of %s are more than its mass_change_limit of %d: they will be held until somebody says `socialhub-sync resume %s`.\n",
+				n, src.Name, src.MassChangeLimit, src.Name)
+		}
+	}
 	for name, err := range errs {
 		fmt.Fprintf(e.Err, "error: source %s: %s\n", name, oneLine(err.Error()))
 	}

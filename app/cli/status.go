@@ -48,6 +48,8 @@ type sourceStatus struct {
 	Unchanged int `json:"unchanged"`
 	Rejected  int `json:"rejected"`
 	Mended    int `json:"mended"`
+	// Held is how many changes wait for `resume`, because one poll brought more than mass_change_limit.
+	Held int `json:"held"`
 }
 
 func (cmd *statusCommand) Run(e *env) error {
@@ -108,7 +110,7 @@ func readStatus(e *env, c *config.Config, s *store.Store) (*status, error) {
 func (s *sourceStatus) fill(x store.SourceStatus) {
 	s.Paused, s.LastError = x.Pause, x.LastError
 	s.LastPoll, s.LastSuccess, s.NextPoll = orNull(x.LastPoll), orNull(x.LastSuccess), orNull(x.NextPoll)
-	s.New, s.Changed, s.Unchanged, s.Rejected, s.Mended = x.New, x.Changed, x.Unchanged, x.Rejected, x.Mended
+	s.New, s.Changed, s.Unchanged, s.Rejected, s.Mended, s.Held = x.New, x.Changed, x.Unchanged, x.Rejected, x.Mended, x.Held
 }
 
 // pauseText is the pause in words; one that was for another token than the config's ends by itself.
@@ -167,11 +169,19 @@ func (s *sourceStatus) state(now time.Time) string {
 	switch {
 	case s.Paused != "":
 		return fmt.Sprintf("stopped, mend it, then `socialhub-sync resume %s`: %s", s.Name, s.Paused)
+	case s.Held > 0:
+		return heldText(s.Name, s.Held)
 	case s.LastError != "":
 		return fmt.Sprintf("in trouble (last success %s): %s", ago(value(s.LastSuccess), now), s.LastError)
 	default:
 		return "ok"
 	}
+}
+
+// heldText says that a source waits because it brought so many changes, and how it goes on.
+func heldText(source string, held int) string {
+	return fmt.Sprintf("holds %s, more than mass_change_limit: `socialhub-sync resume %s` sends them, with --discard it drops them",
+		plural(held, "change"), source)
 }
 
 func value(t *time.Time) time.Time {
@@ -187,7 +197,7 @@ const maxProblems = 20
 // printProblems lists the tickets that wait for a person.
 func (e *env) printProblems(c *config.Config, s *store.Store) error {
 	for _, ch := range c.Channels {
-		for _, state := range []store.State{store.Rejected, store.Unlinked} {
+		for _, state := range []store.State{store.Rejected, store.Held, store.Unlinked} {
 			tickets, err := s.Problems(e.ctx, ch.Token.ChannelID(), state, maxProblems+1)
 			if err != nil {
 				return err

@@ -82,6 +82,9 @@ func (e *env) summarizeSources(r round, tally sync.Tally) (trouble []string) {
 		case x.Err != nil:
 			state = x.Err.Error()
 			trouble = append(trouble, fmt.Sprintf("source %s: %v", src.Name, x.Err))
+		case x.Held > 0:
+			state = fmt.Sprintf("holds %s", plural(x.Held, "change"))
+			trouble = append(trouble, fmt.Sprintf("source %s %s", src.Name, heldText(src.Name, x.Held)))
 		case !x.Done && r.stopped:
 			state = "not begun, or not ended in time"
 			trouble = append(trouble, fmt.Sprintf("source %s: %s; the next run goes on", src.Name, state))

@@ -37,12 +37,13 @@ type (
 		RateLimit   float64        `yaml:"rate_limit"`
 	}
 	sourceKeys struct {
-		Adapter  string           `yaml:"adapter"`
-		Channel  string           `yaml:"channel"`
-		Schedule string           `yaml:"schedule"`
-		Reset    bool             `yaml:"reset"`
-		OnDelete sync.OnDelete    `yaml:"on_delete"`
-		Settings *strictyaml.Node `yaml:"settings"`
+		Adapter         string           `yaml:"adapter"`
+		Channel         string           `yaml:"channel"`
+		Schedule        string           `yaml:"schedule"`
+		Reset           bool             `yaml:"reset"`
+		OnDelete        sync.OnDelete    `yaml:"on_delete"`
+		MassChangeLimit int              `yaml:"mass_change_limit"`
+		Settings        *strictyaml.Node `yaml:"settings"`
 	}
 )
 
@@ -139,12 +140,13 @@ func (r *reader) channel(e strictyaml.Entry, owners map[string]string) Channel {
 // source reads one source.
 func (r *reader) source(e strictyaml.Entry, channels []strictyaml.Entry) Source {
 	n := e.Value
-	keys := sourceKeys{Schedule: DefaultSchedule, Reset: true, OnDelete: sync.Keep}
+	keys := sourceKeys{Schedule: DefaultSchedule, Reset: true, OnDelete: sync.Keep, MassChangeLimit: DefaultMassChangeLimit}
 	r.Decode(n, &keys)
 	if n.Kind != strictyaml.Mapping && n.Kind != strictyaml.Empty {
 		return Source{}
 	}
-	s := Source{Name: e.Key, Channel: keys.Channel, ScheduleText: keys.Schedule, Reset: keys.Reset, OnDelete: keys.OnDelete}
+	s := Source{Name: e.Key, Channel: keys.Channel, ScheduleText: keys.Schedule, Reset: keys.Reset, OnDelete: keys.OnDelete,
+		MassChangeLimit: keys.MassChangeLimit}
 	var err error
 	s.Schedule, err = schedule(keys.Schedule)
 	if err != nil && r.Mask(keys.Schedule) != keys.Schedule {
@@ -156,6 +158,9 @@ func (r *reader) source(e strictyaml.Entry, channels []strictyaml.Entry) Source 
 		r.reference(n, "channel", keys.Channel, names(channels, func(e strictyaml.Entry) string { return e.Key }))
 	}
 	r.reference(n, "on_delete", string(keys.OnDelete), []string{string(sync.Keep), string(sync.Redact)})
+	if keys.MassChangeLimit < 0 {
+		r.Check(n, "mass_change_limit", errors.New("must be a number of tickets, or 0 for no limit"))
+	}
 	r.reference(n, "adapter", keys.Adapter, names(r.adapters, func(a sources.Adapter) string { return a.Name }))
 	for _, adapter := range r.adapters {
 		if adapter.Name == keys.Adapter {

@@ -25,6 +25,8 @@ const (
 	DefaultLease       = time.Minute
 	DefaultSchedule    = "@every 5m"
 	DefaultConcurrency = 8
+	// DefaultMassChangeLimit is in tickets that one poll changes.
+	DefaultMassChangeLimit = 200
 )
 
 // MaxConcurrency is the largest number of requests in flight that a channel may ask for.
@@ -86,6 +88,8 @@ type Source struct {
 	// Reset tells whether changed content brings a ticket back into the inbox.
 	Reset    bool
 	OnDelete sync.OnDelete
+	// MassChangeLimit is how many delivered tickets one poll may change before a person is asked; 0 is no limit.
+	MassChangeLimit int
 	// Settings are decoded and valid, but not opened.
 	Settings sources.Settings
 }

@@ -184,7 +184,7 @@ func TestDefaultsFillWhatTheFileLeavesOut(t *testing.T) {
 		Sources: []Source{{
 			Name: "app-reviews", Adapter: adapters[0], Channel: "support",
 			Schedule: cron.Every(5 * time.Minute), ScheduleText: "@every 5m",
-			Reset: true, OnDelete: sync.Keep, Settings: &feed{URL: "https://example.com/feed.xml", Limit: 100},
+			Reset: true, OnDelete: sync.Keep, MassChangeLimit: DefaultMassChangeLimit, Settings: &feed{URL: "https://example.com/feed.xml", Limit: 100},
 		}},
 	}
 	if diff := cmp.Diff(want, c, comparers...); diff != "" {
@@ -216,7 +216,7 @@ func TestEveryKeyIsTakenOver(t *testing.T) {
 	settings.Auth.User, settings.Auth.Password = "me", sources.NewSecret("hunter2-password")
 	wantSources := []Source{
 		{Name: "z", Channel: "app.store_1", ScheduleText: "CRON_TZ=Europe/Berlin */10 8-18 * * 1-5", OnDelete: sync.Redact, Settings: settings, Adapter: adapters[0]},
-		{Name: "a", Channel: "zoo", ScheduleText: "@hourly", Reset: true, OnDelete: sync.Keep, Settings: &feed{URL: "https://example.com"}, Adapter: adapters[1]},
+		{Name: "a", Channel: "zoo", ScheduleText: "@hourly", Reset: true, OnDelete: sync.Keep, MassChangeLimit: 12, Settings: &feed{URL: "https://example.com"}, Adapter: adapters[1]},
 	}
 	for n := range c.Sources {
 		if c.Sources[n].Schedule == nil {

@@ -28,7 +28,7 @@ func TestTheExampleIsGoodAndShowsTheDefaults(t *testing.T) {
 	if got := c.Channels[0]; got.Concurrency != DefaultConcurrency || got.RateLimit != 0 {
 		t.Errorf("got %+v", got)
 	}
-	if got := c.Sources[0]; got.ScheduleText != DefaultSchedule || !got.Reset || got.OnDelete != sync.Keep {
+	if got := c.Sources[0]; got.ScheduleText != DefaultSchedule || !got.Reset || got.OnDelete != sync.Keep || got.MassChangeLimit != DefaultMassChangeLimit {
 		t.Errorf("got %+v", got)
 	}
 }

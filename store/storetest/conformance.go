@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t testing.TB) *store.Store) {
 		{"Settle", settleChecks},
 		{"Channels", channelChecks},
 		{"Repair", repairChecks},
+		{"Held", heldChecks},
 		{"Status", statusChecks},
 		{"Together", togetherChecks},
 	} {
