@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,32 @@ func TestAStopDuringTheStartEndsWell(t *testing.T) {
 	p := w.start("run")
 	until(t, "the program waits for its database", time.Minute, func() bool { return strings.Contains(p.output(), "can't be reached") })
 	p.stop()
+}
+
+func TestASecondSignalStopsAtOnceAndCostsNothingButTime(t *testing.T) {
+	t.Parallel()
+	onBothEngines(t, func(t *testing.T, database string) {
+		w := newWorld(t, database, options{sources: 1})
+		w.script(func(c sandbox.Call) sandbox.Fault {
+			if c.Route == sandbox.RoutePost {
+				return sandbox.Fault{Kind: sandbox.Hang}
+			}
+			return sandbox.Fault{}
+		})
+		w.ledger.stir(rand.New(rand.NewPCG(1, 1)), 30, 0)
+		w.flush()
+		p := w.start("run")
+		until(t, "requests are under way", time.Minute, func() bool { return p.door.requests() > 1 })
+		p.signal(syscall.SIGTERM)
+		until(t, "it waits for them", time.Minute, func() bool { return strings.Contains(p.output(), "a second signal stops at once") })
+		p.signal(syscall.SIGTERM)
+		p.wait(time.Minute)
+		if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || strings.Contains(p.output(), `"msg":"stopped"`) {
+			t.Errorf("%v\n%s", p.cmd.ProcessState, p.output())
+		}
+		p.bury()
+		t.Logf("figures: %s, %s", t.Name(), w.converged())
+	})
 }
 
 // live lets a process run for a random while, in which the sources change. Half of the lives end early, in the start or

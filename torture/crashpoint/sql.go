@@ -10,18 +10,8 @@ import (
 	"strings"
 )
 
-// Driver returns a driver with a point before and after each write, begin and commit.
-func Driver(d driver.Driver) driver.Driver { return sqlDriver{d} }
-
-// Connector is [Driver] for a connector.
+// Connector returns a connector with a point before and after each write, begin and commit.
 func Connector(c driver.Connector) driver.Connector { return connector{c} }
-
-type sqlDriver struct{ driver.Driver }
-
-func (d sqlDriver) Open(name string) (driver.Conn, error) {
-	c, err := d.Driver.Open(name)
-	return wrap(c, err)
-}
 
 type connector struct{ driver.Connector }
 
