@@ -36,9 +36,13 @@ func TestEveryStatusHasItsMeaningOnEveryRoute(t *testing.T) {
 	t.Parallel()
 	everywhere := map[int]Outcome{401: Unauthorized, 403: Forbidden, 408: Unavailable, 425: Unavailable, 429: RateLimited}
 	special := map[string]map[int]Outcome{
-		"channel": {200: Done},
-		"create":  {201: Done, 409: Conflict},
-		"update":  {200: Done, 404: NotFound},
+		"channel":  {200: Done},
+		"create":   {201: Done, 409: Conflict},
+		"update":   {200: Done, 404: NotFound},
+		"confirm":  {201: Done, 404: NotFound, 409: Conflict},
+		"fail":     {201: Done, 404: NotFound},
+		"manifest": {200: Done},
+		"remove":   {200: Done},
 	}
 	// What every route takes for its success, so that the status alone decides.
 	const body = `{"_id":"` + testTicket + `","channel":{"_id":"` + testChannel + `"}}`
@@ -64,7 +68,7 @@ func TestEveryStatusHasItsMeaningOnEveryRoute(t *testing.T) {
 
 func TestASuccessWithoutTheDocumentedBodyIsUnavailable(t *testing.T) {
 	t.Parallel()
-	statuses := map[string]int{"channel": 200, "create": 201, "update": 200}
+	statuses := map[string]int{"channel": 200, "create": 201, "update": 200, "confirm": 201, "fail": 201}
 	for what, body := range map[string]string{
 		"nothing":           "",
 		"white space":       " \n",
@@ -84,8 +88,8 @@ func TestASuccessWithoutTheDocumentedBodyIsUnavailable(t *testing.T) {
 		"compressed noise":  "\x1f\x8b\x08\x00\xff\xfe",
 		"a nested document": `{"ticket":{"_id":"` + testTicket + `"}}`,
 	} {
-		for name, call := range routes {
-			a := call(t.Context(), answering(t, statuses[name], http.Header{}, strings.NewReader(body)))
+		for name, status := range statuses {
+			a := routes[name](t.Context(), answering(t, status, http.Header{}, strings.NewReader(body)))
 			checkAnswer(t, a)
 			if a.Outcome != Unavailable {
 				t.Errorf("%s answered with %s: %+v", name, what, a)

@@ -50,6 +50,14 @@ var routes = map[string]func(context.Context, *Client) Answer{
 	"update": func(ctx context.Context, c *Client) Answer {
 		return c.Update(ctx, testTicket, UpdateOf(fullInteraction(), time.Time{}), true)
 	},
+	"confirm": func(ctx context.Context, c *Client) Answer {
+		return c.Confirm(ctx, testTicket, "followup-1", &PostedReply{NetworkItemID: "reply-1", URL: "https://example.com/1"})
+	},
+	"fail": func(ctx context.Context, c *Client) Answer {
+		return c.Fail(ctx, testTicket, "reply", "followup-1", "the post was deleted")
+	},
+	"manifest": func(ctx context.Context, c *Client) Answer { _, a := c.Manifest(ctx); return a },
+	"remove":   func(ctx context.Context, c *Client) Answer { return c.RemoveWebhook(ctx) },
 }
 
 // succeed answers every route as documented.
@@ -118,6 +126,9 @@ func TestARequestIsWhatSocialHubDocuments(t *testing.T) {
 	}
 	created := `{"interaction":{"networkItemId":"abcdef","message":"<b> & \"ü\" 😀"}}`
 	updated := `{"interaction":{"message":"","pictures":[],"attachments":[],"link":"https://example.com/","updatedTime":"2020-01-02T03:04:05Z"}}`
+	confirmed := `{"interaction":{"networkItemId":"reply-1","createdTime":"2020-01-02T03:04:05Z","url":"https://example.com/1"}}`
+	failed := `{"followupId":"f-1","reason":"the post was deleted"}`
+	webhook := `{"webhook":{"url":"https://example.com/hook","secret":"` + testSecret + `"}}`
 	update := &Update{Link: "https://example.com/", UpdatedTime: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)}
 	for name, c := range map[string]struct {
 		call func(context.Context, *Client) Answer
@@ -131,6 +142,18 @@ func TestARequestIsWhatSocialHubDocuments(t *testing.T) {
 			sent{"PATCH", "/inbox/tickets/" + testTicket + "?accesstoken=" + testRaw, updated, int64(len(updated)), write(updated)}},
 		"update with reset": {func(ctx context.Context, c *Client) Answer { return c.Update(ctx, testTicket, update, true) },
 			sent{"PATCH", "/inbox/tickets/" + testTicket + "?accesstoken=" + testRaw + "&reset=true", updated, int64(len(updated)), write(updated)}},
+		"confirm": {func(ctx context.Context, c *Client) Answer {
+			return c.Confirm(ctx, testTicket, "f-1", &PostedReply{NetworkItemID: "reply-1", CreatedTime: update.UpdatedTime, URL: "https://example.com/1"})
+		}, sent{"POST", "/inbox/tickets/" + testTicket + "/replies/f-1/success?accesstoken=" + testRaw, confirmed, int64(len(confirmed)), write(confirmed)}},
+		"fail": {func(ctx context.Context, c *Client) Answer {
+			return c.Fail(ctx, testTicket, "reply-action", "f-1", "the post was deleted")
+		}, sent{"POST", "/inbox/tickets/" + testTicket + "/reset/reply-action?accesstoken=" + testRaw, failed, int64(len(failed)), write(failed)}},
+		"manifest": {routes["manifest"], sent{"PATCH", "/manifest?accesstoken=" + testRaw, "{}", 2, write("{}")}},
+		"remove":   {routes["remove"], sent{"PATCH", "/manifest?accesstoken=" + testRaw, `{"webhook":null}`, 16, write(`{"webhook":null}`)}},
+		"webhook": {func(ctx context.Context, c *Client) Answer {
+			_, a := c.ChangeManifest(ctx, &Manifest{Webhook: &Webhook{URL: "https://example.com/hook", Secret: testSecret}})
+			return a
+		}, sent{"PATCH", "/manifest?accesstoken=" + testRaw, webhook, int64(len(webhook)), write(webhook)}},
 	} {
 		for _, prefix := range []string{"", "/", "/api/v1", "/api/v1//"} {
 			var got sent
@@ -170,7 +193,7 @@ func TestASuccessTellsWhatIsNeeded(t *testing.T) {
 	if want := (Channel{testChannel, "Support", "Support #1", testAccount, "us"}); channel != want {
 		t.Errorf("channel %+v, want %+v", channel, want)
 	}
-	for _, name := range []string{"create", "update"} {
+	for _, name := range []string{"create", "update", "confirm", "fail"} {
 		if a := routes[name](t.Context(), c); a != (Answer{Outcome: Done, TicketID: testTicket, Limit: limit}) {
 			t.Errorf("%s: %+v", name, a)
 		}
@@ -186,6 +209,31 @@ func TestATicketIDThatIsNoneIsRejectedWithoutARequest(t *testing.T) {
 		if a.Outcome != Rejected {
 			t.Errorf("%q: %+v", id, a)
 		}
+		for what, a := range map[string]Answer{
+			"confirm": c.Confirm(t.Context(), id, "f-1", &PostedReply{}), "confirm of": c.Confirm(t.Context(), testTicket, id+"/", &PostedReply{}),
+			"fail": c.Fail(t.Context(), id, "reply", "", ""), "fail of": c.Fail(t.Context(), testTicket, id+"?", "", ""),
+		} {
+			if checkAnswer(t, a); a.Outcome != Rejected {
+				t.Errorf("%s %q: %+v", what, id, a)
+			}
+		}
+	}
+}
+
+func TestAManifestIsReadAsFarAsItConcernsUs(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"webhook":{"url":"https://example.com/hook"},"branding":{"color":"#fff"},"inbox":{"ticketActions":[
+			{"type":"reply","id":"reply","label":{"en":"Reply","de":"Antworten","fr":"Répondre"},"config":{"maxLength":500},"attachments":{}},
+			{"type":"delete","id":"delete","label":{"en":"Delete"}}]}}`)
+	})
+	got, a := c.Manifest(t.Context())
+	want := Manifest{Webhook: &Webhook{URL: "https://example.com/hook"}, Inbox: &Inbox{TicketActions: []ManifestAction{
+		{Type: ActionReply, ID: "reply", Label: Label{"Reply", "Antworten", "Répondre"}, Config: &ActionConfig{MaxLength: 500}, Attachments: &ActionFiles{}},
+		{Type: ActionDelete, ID: "delete", Label: Label{EN: "Delete"}},
+	}}}
+	if diff := cmp.Diff(want, got); a.Outcome != Done || diff != "" {
+		t.Errorf("%+v %s", a, diff)
 	}
 }
 

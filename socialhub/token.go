@@ -7,27 +7,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 	"time"
-	"unique"
 )
-
-// redacted stands wherever a secret would.
-const redacted = "[redacted]"
 
 // maxToken is the most bytes a token may have: it travels in a URL, which servers bound at about this. SocialHub's
 // have some 250.
 const maxToken = 4096
 
 // Token is a channel's access token, a JWT that an administrator copies from the channel's settings. It is
-// a secret: however it is printed, logged or marshalled it says "[redacted]"; [Token.Reveal] is the one
+// a secret: however it is printed, logged or marshalled it says "[redacted]"; Reveal is the one
 // way to its text. Tokens compare with ==. The zero value is no token.
 type Token struct {
-	// A handle, because package fmt ignores the methods of values in unexported fields of other
-	// structs and shows what they hold; of a handle it shows an address.
-	raw       unique.Handle[string]
+	secret
 	channelID string
 	accountID string
 	issued    int64
@@ -68,7 +60,7 @@ func ParseToken(raw string) (Token, error) {
 	if json.Unmarshal(payload, &claims) != nil || !ValidTicketID(claims.ChannelID) || !ValidTicketID(claims.AccountID) {
 		return Token{}, tokenError("does not name a channel and an account of SocialHub")
 	}
-	t := Token{raw: unique.Make(raw), channelID: claims.ChannelID, accountID: claims.AccountID}
+	t := Token{secret: newSecret(raw), channelID: claims.ChannelID, accountID: claims.AccountID}
 	if at, ok := claims.IssuedAt.(float64); ok && at > 0 && at < maxUnix {
 		t.issued = int64(at)
 	}
@@ -99,14 +91,6 @@ func (t Token) IssuedAt() time.Time {
 // IsZero tells whether there is no token.
 func (t Token) IsZero() bool { return t == Token{} }
 
-// Reveal returns the secret itself.
-func (t Token) Reveal() string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.raw.Value()
-}
-
 // Fingerprint returns 16 hex digits that tell two tokens apart and say nothing about them, fit to be
 // stored; empty for the zero value.
 func (t Token) Fingerprint() string {
@@ -128,12 +112,3 @@ func (t Token) redact(s string) string {
 	s = strings.ReplaceAll(s, raw, redacted)
 	return strings.ReplaceAll(s, raw[strings.LastIndexByte(raw, '.')+1:], redacted)
 }
-
-// String, GoString, Format, MarshalText, MarshalJSON and LogValue give "[redacted]".
-
-func (t Token) String() string               { return redacted }
-func (t Token) GoString() string             { return redacted }
-func (t Token) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, redacted) }
-func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-func (t Token) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-func (t Token) LogValue() slog.Value         { return slog.StringValue(redacted) }
