@@ -156,6 +156,13 @@ func everyStatement(t *testing.T, s *Store) {
 	_, err = s.Due(ctx, lease, 10, nil)
 	must(err)
 	must(s.Settle(ctx, lease, []Settlement{{NetworkItemID: "1", Sent: "b", Same: Standing{State: Rejected}}}))
+	for _, discard := range []bool{false, true} {
+		put(Ticket{NetworkItemID: "1", TicketID: "t", WantedHash: "c", Payload: "p", State: Held, DeliveredHash: "a", Delivered: true})
+		_, _, err = s.JudgeHeld(ctx, polls[0], 0)
+		must(err)
+		_, err = s.ReleaseHeld(ctx, "c", "a", discard)
+		must(err)
+	}
 	_, err = s.Retry(ctx, "c", "", nil)
 	must(err)
 	_, err = s.Retry(ctx, "c", "a", []string{"1"})

@@ -16,6 +16,7 @@ type sandboxCommand struct {
 	Listen          string        `help:"Address to listen on." default:"127.0.0.1:8081"`
 	NetworkID       string        `help:"networkId of the channel; posts by that interactor count as our own." placeholder:"ID"`
 	FillHiddenRoots bool          `help:"A ticket for an item that exists only as an empty root is filled in, not refused with 409."`
+	LoosePatch      bool          `help:"An update may leave all of message, pictures, attachments, link and rating out."`
 	RateLimit       int           `help:"Requests per minute; 0 is no limit." default:"0"`
 	Latency         time.Duration `help:"Delay of every answer." default:"0s"`
 	Faults          string        `help:"Trouble to make, as kind:probability,…; kinds: ${faults}." placeholder:"LIST"`
@@ -31,7 +32,7 @@ func (cmd *sandboxCommand) Run(e *env) error {
 		return usage("--faults: %v", err)
 	}
 	box := sandbox.New(sandbox.Options{
-		FillHiddenRoots: cmd.FillHiddenRoots, Latency: cmd.Latency, Faults: faults,
+		FillHiddenRoots: cmd.FillHiddenRoots, LoosePatch: cmd.LoosePatch, Latency: cmd.Latency, Faults: faults,
 		RateLimit: sandbox.RateLimit{Requests: cmd.RateLimit, Window: time.Minute},
 	})
 	defer box.Close()
