@@ -16,6 +16,10 @@
 //   - PATCH /inbox/tickets/:ticketId?reset=true: partial update, back from Done to the inbox
 //   - every rule for the fields, checked on the raw JSON: wrong types, unknown fields and fields that the
 //     route doesn't take answer 400 and name the field
+//   - PATCH /manifest: what the body has replaces what is there; a new webhook gets its test request first (422 if that
+//     fails), one that answers without the right challenge is removed, as by a new token
+//   - the team: [Server.Act] and the page make actions, whose signed events go to the webhook, four tries within half a
+//     minute; POST …/success gives a reply its ticket, POST …/reset tells the team that an action failed
 //   - a rate limit per channel, its headers on every answer, 429 with Retry-After
 //   - 404 for every other route and method, in JSON
 //   - trouble on demand: lost answers, resets, 5xx, hangs and more, see [Fault]
@@ -40,11 +44,12 @@
 //     that SocialHub doesn't list.
 //   - The rate limit's size and window: [Options.RateLimit]; the window is fixed and begins with its first request.
 //   - Which check comes first: unknown route, token, deactivated channel, body; one fault is named at a time.
+//   - A webhook may be plain http on this machine.
+//   - Below PATCH /manifest a member of the body replaces the whole member: "inbox" is not merged.
 //   - The page and its requests are the sandbox's own: no limit, fault or log counts them.
 //
 // # What it doesn't do
 //
-// No webhooks, action callbacks, manifest changes or channel routes (they answer 404), no HTTPS of its own, no
-// storage: a restart is empty, though [ChannelOptions] can keep ids and tokens the same. Fractions of a byte in an
+// No channel routes (they answer 404), no HTTPS of its own, no storage: a restart is empty, though [ChannelOptions] can keep ids and tokens the same. Fractions of a byte in an
 // attachment's size are dropped.
 package sandbox

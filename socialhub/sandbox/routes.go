@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,10 @@ const (
 	RouteRoot  = "GET /"
 	RoutePost  = "POST /inbox/tickets"
 	RoutePatch = "PATCH /inbox/tickets/:ticketId"
+	// RouteConfirm and RouteFail answer an action of the team.
+	RouteConfirm  = "POST /inbox/tickets/:ticketId/replies/:followupId/success"
+	RouteFail     = "POST /inbox/tickets/:ticketId/reset/:actionId"
+	RouteManifest = "PATCH /manifest"
 	// RouteOther is everything that isn't documented, or not emulated.
 	RouteOther = "other"
 )
@@ -25,6 +30,8 @@ const ticketsPath = "/inbox/tickets"
 type call struct {
 	route    string
 	ticketID string
+	// actionID is the followupId or the actionId of the path.
+	actionID string
 	channel  *channel // nil if the token isn't valid
 	query    url.Values
 }
@@ -32,22 +39,31 @@ type call struct {
 func (s *Server) newCall(r *http.Request) *call {
 	c := &call{query: r.URL.Query()}
 	c.channel = (*s.tokens.Load())[c.query.Get("accesstoken")]
-	c.route, c.ticketID = route(r.Method, r.URL.Path)
+	c.route, c.ticketID, c.actionID = route(r.Method, r.URL.Path)
 	return c
 }
 
-func route(method, path string) (route, ticketID string) {
+func route(method, path string) (route, ticketID, actionID string) {
 	switch {
 	case method == http.MethodPost && path == ticketsPath:
-		return RoutePost, ""
+		return RoutePost, "", ""
 	case method == http.MethodGet && path == "/":
-		return RouteRoot, ""
-	case method == http.MethodPatch:
-		if id, ok := strings.CutPrefix(path, ticketsPath+"/"); ok && id != "" && !strings.Contains(id, "/") {
-			return RoutePatch, id
-		}
+		return RouteRoot, "", ""
+	case method == http.MethodPatch && path == "/manifest":
+		return RouteManifest, "", ""
 	}
-	return RouteOther, ""
+	rest, _ := strings.CutPrefix(path, ticketsPath+"/")
+	parts := strings.Split(rest, "/")
+	switch {
+	case slices.Contains(parts, ""):
+	case method == http.MethodPatch && len(parts) == 1:
+		return RoutePatch, parts[0], ""
+	case method == http.MethodPost && len(parts) == 4 && parts[1] == "replies" && parts[3] == "success":
+		return RouteConfirm, parts[0], parts[2]
+	case method == http.MethodPost && len(parts) == 3 && parts[1] == "reset":
+		return RouteFail, parts[0], parts[2]
+	}
+	return RouteOther, "", ""
 }
 
 // answer carries the request out.
@@ -61,7 +77,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) reply {
 		return replyDeactivated
 	}
 	if c.route == RouteRoot {
-		return reply{status: http.StatusOK, body: c.channel.body}
+		return reply{status: http.StatusOK, body: c.channel.rootBody()}
 	}
 	body, err := s.readBody(w, r)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -70,8 +86,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) reply {
 	if err != nil {
 		return badRequest(err)
 	}
-	if c.route == RoutePost {
+	switch c.route {
+	case RoutePost:
 		return s.postTicket(c.channel, body)
+	case RouteManifest:
+		return s.patchManifest(r.Context(), c.channel, body)
+	case RouteConfirm:
+		return s.confirm(c, body)
+	case RouteFail:
+		return s.fail(c, body)
 	}
 	return s.patchTicket(c, body)
 }

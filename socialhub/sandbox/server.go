@@ -31,6 +31,8 @@ type Options struct {
 	NoBodies bool
 	// Faults is consulted for every API request within the rate limit; nil means no trouble. See [ParseFaults] and [Script].
 	Faults Faults
+	// Transport sends the requests to webhooks; nil means one of the sandbox's own.
+	Transport http.RoundTripper
 	// Key signs the access tokens; empty means a well-known one, so that tokens outlive a restart.
 	Key []byte
 }
@@ -49,6 +51,8 @@ type Server struct {
 	mu       sync.Mutex
 	channels []*channel
 
+	// work is what goes on in the background: events on their way to webhooks.
+	work      sync.WaitGroup
 	closed    chan struct{}
 	closeOnce sync.Once
 }
@@ -61,6 +65,9 @@ func New(opts Options) *Server {
 	if len(opts.Key) == 0 {
 		opts.Key = []byte("socialhub-sync sandbox")
 	}
+	if opts.Transport == nil {
+		opts.Transport = &http.Transport{ResponseHeaderTimeout: hookTimeout}
+	}
 	s := &Server{opts: opts, closed: make(chan struct{})}
 	s.ids.init()
 	s.tokens.Store(&map[string]*channel{})
@@ -69,9 +76,13 @@ func New(opts Options) *Server {
 	return s
 }
 
-// Close ends requests that hang or wait; it never fails. Call it before the http.Server is shut down.
+// Close ends requests that hang or wait and events on their way; it never fails. Call it before the http.Server is shut down.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() { close(s.closed) })
+	s.work.Wait()
+	if t, ok := s.opts.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 	return nil
 }
 
@@ -108,15 +119,17 @@ type Channel struct {
 	Active bool
 }
 
-// channel is one channel's state; info and body never change but for the token, which Server.mu guards.
+// channel is one channel's state; info never changes but for the token, which Server.mu guards.
 type channel struct {
-	info     Channel
-	issued   int64
-	reusable bool
-	body     []byte // what GET / answers
-	active   atomic.Bool
-	budget   window
-	tickets  store
+	info       Channel
+	manifestID string
+	created    time.Time
+	issued     int64
+	reusable   bool
+	team       team
+	active     atomic.Bool
+	budget     window
+	tickets    store
 }
 
 // AddChannel makes an active channel and its first token.
@@ -129,13 +142,15 @@ func (s *Server) AddChannel(o ChannelOptions) (Channel, error) {
 	c := &channel{
 		info: Channel{ID: o.ID, AccountID: o.AccountID, Name: o.Name, UniqueName: o.UniqueName, NetworkID: o.NetworkID},
 		// The first token is issued at IssuedAt.
-		issued:   o.IssuedAt.Unix() - 1,
-		reusable: o.Reusable,
+		issued:     o.IssuedAt.Unix() - 1,
+		reusable:   o.Reusable,
+		manifestID: s.ids.next(),
+		created:    o.IssuedAt,
 	}
-	var err error
-	if c.body, err = channelBody(&o, s.ids.next()); err != nil {
-		return Channel{}, fmt.Errorf("add channel: %w", err)
+	if err := json.Unmarshal(o.Manifest, &c.team.manifest); err != nil || c.team.manifest == nil {
+		return Channel{}, errors.New("add channel: the manifest must be a JSON object")
 	}
+	c.team.manifest["_id"] = c.manifestID
 	c.tickets.init()
 	c.active.Store(true)
 	s.issue(c)
@@ -172,8 +187,8 @@ func (s *Server) complete(o *ChannelOptions) error {
 	return nil
 }
 
-// channelBody is the answer to GET /.
-func channelBody(o *ChannelOptions, manifestID string) ([]byte, error) {
+// rootBody is the answer to GET /.
+func (c *channel) rootBody() []byte {
 	type channelJSON struct {
 		ID          string `json:"_id"`
 		Name        string `json:"name"`
@@ -183,16 +198,16 @@ func channelBody(o *ChannelOptions, manifestID string) ([]byte, error) {
 		CreatedTime string `json:"createdTime"`
 	}
 	root := struct {
-		Channel  channelJSON    `json:"channel"`
-		Manifest map[string]any `json:"manifest,omitempty"`
-	}{Channel: channelJSON{o.ID, o.Name, o.UniqueName, o.AccountID, o.NetworkID, jsonTime(o.IssuedAt)}}
-	if !o.Reusable {
-		if err := json.Unmarshal(o.Manifest, &root.Manifest); err != nil || root.Manifest == nil {
-			return nil, errors.New("the manifest must be a JSON object")
-		}
-		root.Manifest["_id"] = manifestID
+		Channel  channelJSON     `json:"channel"`
+		Manifest json.RawMessage `json:"manifest,omitempty"`
+	}{Channel: channelJSON{c.info.ID, c.info.Name, c.info.UniqueName, c.info.AccountID, c.info.NetworkID, jsonTime(c.created)}}
+	if !c.reusable {
+		c.team.mu.Lock()
+		root.Manifest = c.team.manifestBody()
+		c.team.mu.Unlock()
 	}
-	return json.Marshal(root)
+	body, _ := json.Marshal(root) // strings, and what came from JSON
+	return body
 }
 
 // now is a copy for callers; Server.mu is held.
@@ -231,10 +246,14 @@ func (s *Server) Activate(channelID string) bool { return s.setActive(channelID,
 
 func (s *Server) setActive(channelID string, active bool) bool {
 	c := s.find(channelID)
-	if c != nil {
-		c.active.Store(active)
+	if c == nil {
+		return false
 	}
-	return c != nil
+	if c.active.Swap(active) && !active {
+		event := map[string]any{"channelId": channelID, "type": "disabled", "time": time.Now().UnixMilli(), "uuid": s.ids.next()}
+		s.emit(c, "channel_action", event, func(error) {})
+	}
+	return true
 }
 
 // idSource makes ids in the shape of SocialHub's: 24 hex digits, unique in a process, rising.

@@ -142,7 +142,7 @@ func TestOtherRoutesAndMethodsAreNotFound(t *testing.T) {
 	ticket := r.post(simple("item-1"))
 	for _, c := range [][2]string{
 		{"GET", "/inbox/tickets"}, {"PUT", "/inbox/tickets"}, {"POST", "/"}, {"POST", "/inbox/tickets/"}, {"PATCH", "/inbox/tickets/"},
-		{"GET", "/inbox/tickets/" + ticket}, {"DELETE", "/inbox/tickets/" + ticket}, {"PATCH", "/manifest"}, {"GET", "/x"},
+		{"GET", "/inbox/tickets/" + ticket}, {"DELETE", "/inbox/tickets/" + ticket}, {"GET", "/manifest"}, {"GET", "/x"}, {"POST", "/inbox/tickets/" + ticket + "/replies//success"}, {"POST", "/inbox/tickets/" + ticket + "/reset/a/b"},
 		{"PATCH", "/inbox/tickets/" + ticket + "/x"}, {"PATCH", "/inbox/tickets/5cc1b08ad62ec72e8388cb47"}, {"PATCH", "/inbox/tickets/x"},
 	} {
 		a := r.do(c[0], c[1], `{"interaction":{"message":"a"}}`)

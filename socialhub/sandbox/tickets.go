@@ -187,6 +187,17 @@ func (s *store) update(id string, c *change, rev Revision) (Ticket, bool) {
 	return t.copy(), true
 }
 
+// find returns the ticket with an _id.
+func (s *store) find(id string) (Ticket, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.byID[id]
+	if t == nil {
+		return Ticket{}, false
+	}
+	return t.copy(), true
+}
+
 // move is a person's doing: a ticket of the folder from goes to the folder to; false means there is none.
 func (s *store) move(id string, from, to Folder, now time.Time) bool {
 	s.mu.Lock()

@@ -10,7 +10,7 @@ import (
 )
 
 // ReplaceToken gives the channel a new token, as an administrator could: the old one answers 401 from now on.
-// The channelId inside stays the same. It returns false if there is no such channel.
+// The channelId inside stays the same; the channel's webhook is removed, as SocialHub does. It returns false if there is no such channel.
 func (s *Server) ReplaceToken(channelID string) (string, bool) {
 	c := s.find(channelID)
 	if c == nil {
@@ -20,6 +20,9 @@ func (s *Server) ReplaceToken(channelID string) (string, bool) {
 	defer s.mu.Unlock()
 	c.issued = max(c.issued, time.Now().Unix()-1)
 	s.issue(c)
+	c.team.mu.Lock()
+	c.team.hook = nil
+	c.team.mu.Unlock()
 	return c.info.Token, true
 }
 
