@@ -16,7 +16,7 @@ import (
 )
 
 // write writes a file that nobody has touched for the given time.
-func write(t *testing.T, file, text string, untouched time.Duration) {
+func write(t testing.TB, file, text string, untouched time.Duration) {
 	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func write(t *testing.T, file, text string, untouched time.Duration) {
 	age(t, file, untouched)
 }
 
-func age(t *testing.T, file string, untouched time.Duration) {
+func age(t testing.TB, file string, untouched time.Duration) {
 	t.Helper()
 	at := time.Now().Add(-untouched)
 	if err := os.Chtimes(file, at, at); err != nil {
