@@ -4,6 +4,7 @@ package builtin
 import (
 	"socialhub-sync/sources"
 	"socialhub-sync/sources/jsonl"
+	"socialhub-sync/sources/mastodon"
 	"socialhub-sync/sources/rss"
 )
 
@@ -11,6 +12,7 @@ import (
 func Adapters() []sources.Adapter {
 	return []sources.Adapter{
 		jsonl.New(),
+		mastodon.New(),
 		rss.New(),
 	}
 }

@@ -1,0 +1,9 @@
+package mastodon
+
+import (
+	"testing"
+
+	"socialhub-sync/sources/sourcetest"
+)
+
+func TestCases(t *testing.T) { sourcetest.Cases(t, New(), "testdata") }
