@@ -3,16 +3,20 @@ package builtin
 
 import (
 	"socialhub-sync/sources"
+	execsource "socialhub-sync/sources/exec"
 	"socialhub-sync/sources/jsonl"
 	"socialhub-sync/sources/mastodon"
 	"socialhub-sync/sources/rss"
+	sqlsource "socialhub-sync/sources/sql"
 )
 
 // Adapters returns the adapters in the order of their names.
 func Adapters() []sources.Adapter {
 	return []sources.Adapter{
+		execsource.New(),
 		jsonl.New(),
 		mastodon.New(),
 		rss.New(),
+		sqlsource.New(),
 	}
 }

@@ -1,0 +1,73 @@
+package sqlsource
+
+import (
+	"database/sql"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+func parseSQLite(file string) (*address, error) {
+	if file == "" || strings.HasPrefix(file, ":memory:") || strings.HasPrefix(file, "//") || strings.ContainsRune(file, 0) {
+		return nil, databaseError("sqlite: needs the path of a file, such as sqlite:reviews.db")
+	}
+	open := func(dir string, timeout time.Duration) (*engine, *sql.DB, error) {
+		path := inFolder(dir, file)
+		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
+			"mode": {"ro"},
+			// The first pragma by itself refuses every write; so would the mode, but for this file only.
+			"_pragma": {"query_only(1)", "busy_timeout(10000)"},
+		}.Encode()}
+		db, err := sql.Open("sqlite", u.String())
+		e := &engine{
+			quote: `"`,
+			// The plus takes the declared type away, by which the driver would make times of texts.
+			column: "+%s",
+			rows:   true, explain: explainSQLite, file: file,
+			check: func() error { return presentFile(path) },
+		}
+		return e, db, err
+	}
+	return &address{open: open}, nil
+}
+
+// presentFile wants a database there: an empty file is one for SQLite, and so is one that it would make.
+func presentFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return databaseError("no such file")
+	case err != nil:
+		return databaseError("the file can't be read; check who may")
+	case info.IsDir():
+		return databaseError("a folder, not a file")
+	}
+	return nil
+}
+
+// explainSQLite shows SQLite's own messages: they quote the query and never a row.
+func explainSQLite(err error) (trouble, bool) {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return trouble{}, false
+	}
+	t := trouble{text: e.Error()}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_READONLY:
+		t.kind = writes
+	case sqlite3.SQLITE_INTERRUPT:
+		t.kind = timedOut
+	case sqlite3.SQLITE_ERROR:
+		t.kind = wrongQuery
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CORRUPT:
+		t.kind = unavailable
+	default:
+		t.kind = failedQuery
+	}
+	return t, true
+}
