@@ -19,7 +19,7 @@ import (
 // engine is what differs between the databases. In a statement's text stand
 //
 //	{now}       the database's clock in milliseconds
-//	{each $n}   the elements of a JSON array as rows with one column, "value", itself JSON
+//	{each $n}   the elements of a JSON array as rows with one column, "value", itself JSON to take apart with ->>
 //	{ids $n}    the same for an array of strings; "value" is the bare text
 //	{pairs $n}  the members of a JSON object of strings as rows "key", "value", both bare text
 //	{lock}      hold the rows that were read until the end of the transaction
@@ -61,6 +61,7 @@ func engineOf(url string) (engine, error) {
 		return engine{
 			rendered: new(sync.Map),
 			name:     "sqlite", connect: connectSQLite,
+			// In binary form: an element that is text again would be parsed again.
 			each: "jsonb_each(${1})", ids: "json_each(${1})", pairs: "json_each(${1})",
 			file: strings.TrimPrefix(url, "sqlite:"),
 		}, nil
