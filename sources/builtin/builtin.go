@@ -4,6 +4,7 @@ package builtin
 import (
 	"socialhub-sync/sources"
 	execsource "socialhub-sync/sources/exec"
+	"socialhub-sync/sources/imap"
 	"socialhub-sync/sources/jsonl"
 	"socialhub-sync/sources/mastodon"
 	"socialhub-sync/sources/rss"
@@ -14,6 +15,7 @@ import (
 func Adapters() []sources.Adapter {
 	return []sources.Adapter{
 		execsource.New(),
+		imap.New(),
 		jsonl.New(),
 		mastodon.New(),
 		rss.New(),
