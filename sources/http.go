@@ -69,6 +69,7 @@ type HTTPRequest struct {
 type HTTPAnswer struct {
 	// NotModified: nothing changed since [HTTPRequest.Have]; there is no Body.
 	NotModified bool
+	Status      int
 	Body        []byte
 	Header      http.Header
 	// URL is where the answer came from after redirects, without user and password.
@@ -113,7 +114,7 @@ func (c *HTTPClient) Close() { c.transport.CloseIdleConnections() }
 //   - 429, 503 and 403 with Retry-After: a [*RetryAfterError]
 //   - everything else, 404 too (pages that vanish by mistake come back): a plain error, try again with backoff
 //
-// Each answer that is not a success holds a [*SettingError] on the URL's key.
+// The error of an answer that is not a success holds a [*StatusError] and a [*SettingError] on the URL's key.
 // After ctx is done the error wraps its cause.
 func (c *HTTPClient) Do(ctx context.Context, r HTTPRequest) (*HTTPAnswer, error) {
 	req, err := c.newRequest(r)
@@ -132,7 +133,7 @@ func (c *HTTPClient) Do(ctx context.Context, r HTTPRequest) (*HTTPAnswer, error)
 	switch {
 	case resp.StatusCode == http.StatusNotModified && r.Have != Validators{}:
 		return &HTTPAnswer{
-			NotModified: true, Header: resp.Header, URL: resp.Request.URL,
+			NotModified: true, Status: resp.StatusCode, Header: resp.Header, URL: resp.Request.URL,
 			Validators: r.Have, NotBefore: freshUntil(resp.Header, time.Now()),
 		}, nil
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
@@ -147,7 +148,7 @@ func (c *HTTPClient) Do(ctx context.Context, r HTTPRequest) (*HTTPAnswer, error)
 			"the answer of %s is larger than %d bytes; allow more if that is right", ShownURL(req.URL), c.options.MaxSize)}
 	}
 	return &HTTPAnswer{
-		Body: body, Header: resp.Header, URL: resp.Request.URL,
+		Status: resp.StatusCode, Body: body, Header: resp.Header, URL: resp.Request.URL,
 		Validators: validators(resp.Header), NotBefore: freshUntil(resp.Header, time.Now()),
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -11,6 +12,21 @@ import (
 	"strings"
 	"time"
 )
+
+// maxErrorBody is how much is kept of an answer that is not a success, in bytes.
+const maxErrorBody = 64 << 10
+
+// StatusError is an answer that is not a success, for adapters that know what its server means by it.
+type StatusError struct {
+	Status int
+	Header http.Header
+	// Body is its beginning, at most 64 KiB. Its content must not be shown.
+	Body []byte
+	Err  error
+}
+
+func (e *StatusError) Error() string { return e.Err.Error() }
+func (e *StatusError) Unwrap() error { return e.Err }
 
 // statusError says what an answer that is not a success means for the source.
 func (c *HTTPClient) statusError(resp *http.Response, now time.Time) error {
@@ -20,7 +36,11 @@ func (c *HTTPClient) statusError(resp *http.Response, now time.Time) error {
 	if mend := statusMend(code); mend != "" {
 		problem += ": " + mend
 	}
-	err := &SettingError{Key: c.options.URLSetting, Problem: problem}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what came of it; the status is what counts
+	err := &StatusError{
+		Status: code, Header: resp.Header, Body: body,
+		Err: &SettingError{Key: c.options.URLSetting, Problem: problem},
+	}
 	after, known := retryAfter(resp.Header, now)
 	switch code {
 	case http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:

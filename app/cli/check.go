@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"socialhub-sync/app"
@@ -40,11 +42,16 @@ func (checkCommand) Run(e *env) error {
 		good, err := e.checkChannel(c, &ch)
 		note("channel "+ch.Name, good, err)
 	}
+	found := make(map[string][]sources.Item)
 	for _, src := range c.Sources {
-		good, err := e.checkSource(c, &src)
+		good, items, err := e.checkSource(c, &src)
 		note("source "+src.Name, good, err)
+		found[src.Name] = items
 	}
 	t.flush()
+	for _, src := range c.Sources {
+		e.showItems(src.Name, found[src.Name])
+	}
 	if failed {
 		return errSaid
 	}
@@ -98,30 +105,88 @@ func (e *env) checkChannel(c *config.Config, ch *config.Channel) (string, error)
 	}
 }
 
+// checkBatches is how many batches are read until one has items.
+const checkBatches = 5
+
 // checkSource reads the first batch, as the first poll would, and stores nothing.
-func (e *env) checkSource(c *config.Config, src *config.Source) (string, error) {
+func (e *env) checkSource(c *config.Config, src *config.Source) (good string, items []sources.Item, err error) {
 	if s, ok := src.Settings.(*jsonl.Settings); ok && s.Path == "-" {
-		return "not checked: standard input can be read only once, by the run", nil
+		return "not checked: standard input can be read only once, by the run", nil, nil
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, checkTimeout)
 	defer cancel()
 	opened, err := app.OpenSource(ctx, c, src, e.log)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer opened.Close()
+	batches := 0
 	for batch, err := range opened.Pull(ctx, sources.Request{}) {
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
-		if err := unreadable(batch.Items); err != nil {
-			return "", err
+		if batches++; len(batch.Items) > 0 {
+			return fmt.Sprintf("readable, %s in the first batch", plural(len(batch.Items), "item")), batch.Items, unreadable(batch.Items)
 		}
-		if len(batch.Items) > 0 {
-			return fmt.Sprintf("readable, %s in the first batch", plural(len(batch.Items), "item")), nil
+		if batches == checkBatches {
+			return fmt.Sprintf("readable, no items in the first %d batches", batches), nil, nil
 		}
 	}
-	return "readable, no items yet", nil
+	return "readable, no items yet", nil, nil
+}
+
+// checkShown is how many items of a source are shown.
+const checkShown = 3
+
+// showItems prints what would become of the first items of a source.
+func (e *env) showItems(source string, items []sources.Item) {
+	items = slices.DeleteFunc(slices.Clone(items), func(it sources.Item) bool { return it.Fault != nil })
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(e.Out, "\nfirst items of %s:\n", source)
+	t := table{newTabs(e.Out)}
+	for _, it := range items[:min(len(items), checkShown)] {
+		i := &it.Interaction
+		created, by := "-", "-"
+		if !i.CreatedTime.IsZero() {
+			created = i.CreatedTime.UTC().Format("2006-01-02 15:04")
+		}
+		if i.Interactor != nil {
+			by = i.Interactor.Name
+		}
+		t.row("  "+i.NetworkItemID, created, oneLine(by), describeItem(&it))
+	}
+	t.flush()
+}
+
+// describeItem is the beginning of an item's text and what else it has.
+func describeItem(it *sources.Item) string {
+	i, parts := &it.Interaction, []string(nil)
+	if text := []rune(oneLine(i.Message)); len(text) > 60 {
+		parts = append(parts, fmt.Sprintf("%q", string(text[:59])+"…"))
+	} else if len(text) > 0 {
+		parts = append(parts, fmt.Sprintf("%q", string(text)))
+	}
+	if i.Rating != nil {
+		parts = append(parts, fmt.Sprintf("rated %g of %g", i.Rating.Value, i.Rating.Scale))
+	}
+	if n := len(i.Pictures); n > 0 {
+		parts = append(parts, plural(n, "picture"))
+	}
+	if n := len(i.Attachments); n > 0 {
+		parts = append(parts, plural(n, "attachment"))
+	}
+	if i.Root != nil {
+		parts = append(parts, "below "+i.Root.RootID)
+	}
+	if it.Own {
+		parts = append(parts, "our own")
+	}
+	if it.Deleted {
+		parts = append(parts, "deleted")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // unreadable names the first item that can't be read, and says how many there are.

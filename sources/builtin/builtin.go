@@ -4,6 +4,7 @@ package builtin
 import (
 	"socialhub-sync/sources"
 	execsource "socialhub-sync/sources/exec"
+	"socialhub-sync/sources/httpapi"
 	"socialhub-sync/sources/imap"
 	"socialhub-sync/sources/jsonl"
 	"socialhub-sync/sources/mastodon"
@@ -15,6 +16,7 @@ import (
 func Adapters() []sources.Adapter {
 	return []sources.Adapter{
 		execsource.New(),
+		httpapi.New(),
 		imap.New(),
 		jsonl.New(),
 		mastodon.New(),
