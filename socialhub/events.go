@@ -100,8 +100,8 @@ func (a *TicketAction) Reply() (ReplyPayload, error) {
 // [Events.Strange] and costs the others nothing; an error says that the body is none of SocialHub's.
 func ParseEvents(body []byte) (*Events, error) {
 	var in struct {
-		ChannelID string                       `json:"channelId"`
-		Events    map[string][]json.RawMessage `json:"events"`
+		ChannelID string                     `json:"channelId"`
+		Events    map[string]json.RawMessage `json:"events"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, errors.New("the body is not the documented JSON")
@@ -111,13 +111,21 @@ func ParseEvents(body []byte) (*Events, error) {
 	}
 	out := &Events{ChannelID: in.ChannelID}
 	for _, kind := range slices.Sorted(maps.Keys(in.Events)) {
-		for _, raw := range in.Events[kind] {
+		var list []json.RawMessage
+		if json.Unmarshal(in.Events[kind], &list) != nil {
+			out.passOver(kind, "not a list of events")
+		}
+		for _, raw := range list {
 			if reason := out.add(kind, raw); reason != "" {
-				out.Strange = append(out.Strange, oneLine(shorten(kind, 40))+": "+reason)
+				out.passOver(kind, reason)
 			}
 		}
 	}
 	return out, nil
+}
+
+func (e *Events) passOver(kind, reason string) {
+	e.Strange = append(e.Strange, shorten(oneLine(kind), 40)+": "+reason)
 }
 
 // add takes one event in, or says why it is passed over.

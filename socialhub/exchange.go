@@ -17,10 +17,11 @@ import (
 // call is one request and what its route documents.
 type call struct {
 	method string
-	path   string // below the base URL
-	query  string // follows the token's parameter: "" or "&name=value"
-	body   any    // sent as JSON; nil sends none
-	want   int    // the documented success
+	path   string        // below the base URL
+	query  string        // follows the token's parameter: "" or "&name=value"
+	body   any           // sent as JSON; nil sends none
+	secret WebhookSecret // what of the body no reason may repeat
+	want   int           // the documented success
 	// conflict: a 409 says that the networkItemId is used. missing: a 404 says that the ticket is gone.
 	// Where a route does not say so, both are as final as any other 4xx.
 	conflict, missing bool
@@ -97,7 +98,7 @@ func (c *Client) answer(ctx context.Context, r call, res *http.Response, into an
 	if a.Outcome == Done {
 		a.Outcome = Unavailable
 	}
-	a.Reason = c.reason(problem)
+	a.Reason = c.reason(r.secret.redact(problem))
 	return a
 }
 

@@ -11,10 +11,10 @@ type Manifest struct {
 	Inbox   *Inbox   `json:"inbox,omitempty"`
 }
 
-// Webhook is where SocialHub sends the channel's events. SocialHub may leave the secret out of its answers.
+// Webhook is where SocialHub sends the channel's events. The secret is sent only: what an answer says of it is not read.
 type Webhook struct {
-	URL    string `json:"url"`
-	Secret string `json:"secret,omitempty"`
+	URL    string        `json:"url"`
+	Secret WebhookSecret `json:"-"`
 }
 
 // Inbox is what the team sees of the channel. Both lists are sent whole, empty ones too.
@@ -51,6 +51,14 @@ type ActionConfig struct {
 	MaxLength int `json:"maxLength,omitempty"`
 	// Templates is where SocialHub asks for the templates of a template reply, which needs it.
 	Templates *TemplatesAddress `json:"templates,omitempty"`
+	// Timeout is until when the action can be done; nil is for ever.
+	Timeout *ActionTimeout `json:"timeout,omitempty"`
+}
+
+// ActionTimeout ends an action some time after something, such as 24h after networkCreationTime.
+type ActionTimeout struct {
+	Duration string `json:"duration"`
+	After    string `json:"after"`
 }
 
 // TemplatesAddress is an https address that SocialHub asks with ?channelId=, signed like a webhook's request.
@@ -92,18 +100,37 @@ func (c *Client) Manifest(ctx context.Context) (Manifest, Answer) {
 // ChangeManifest changes the parts of the channel's manifest that m has (PATCH /manifest) and returns the whole. To a
 // new webhook SocialHub sends a test request before it answers; if that fails the outcome is [Rejected].
 func (c *Client) ChangeManifest(ctx context.Context, m *Manifest) (Manifest, Answer) {
-	return c.patchManifest(ctx, m)
+	body := make(map[string]any)
+	if m.Inbox != nil {
+		inbox := *m.Inbox
+		if inbox.TicketActions == nil {
+			inbox.TicketActions = []ManifestAction{}
+		}
+		if inbox.RightSidebar == nil {
+			inbox.RightSidebar = []Sidebar{}
+		}
+		body["inbox"] = inbox
+	}
+	var secret WebhookSecret
+	if m.Webhook != nil {
+		secret = m.Webhook.Secret
+		body["webhook"] = struct {
+			URL    string `json:"url"`
+			Secret string `json:"secret"`
+		}{m.Webhook.URL, secret.Reveal()}
+	}
+	return c.patchManifest(ctx, body, secret)
 }
 
 // RemoveWebhook takes the channel's webhook away.
 func (c *Client) RemoveWebhook(ctx context.Context) Answer {
-	_, a := c.patchManifest(ctx, map[string]any{"webhook": nil})
+	_, a := c.patchManifest(ctx, map[string]any{"webhook": nil}, WebhookSecret{})
 	return a
 }
 
-func (c *Client) patchManifest(ctx context.Context, body any) (Manifest, Answer) {
+func (c *Client) patchManifest(ctx context.Context, body any, secret WebhookSecret) (Manifest, Answer) {
 	var got Manifest
-	a := c.do(ctx, call{method: http.MethodPatch, path: "/manifest", body: body, want: http.StatusOK}, &got)
+	a := c.do(ctx, call{method: http.MethodPatch, path: "/manifest", body: body, secret: secret, want: http.StatusOK}, &got)
 	if a.Outcome != Done {
 		return Manifest{}, a
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -25,7 +26,8 @@ type WebhookSecret struct{ secret }
 
 // ParseWebhookSecret takes a secret as the manifest has it. An error holds nothing of it.
 func ParseWebhookSecret(text string) (WebhookSecret, error) {
-	if n := utf8.RuneCountInString(text); n < MinWebhookSecret || n > MaxWebhookSecret {
+	// What is not UTF-8 could not be sent to SocialHub as it is.
+	if n := utf8.RuneCountInString(text); n < MinWebhookSecret || n > MaxWebhookSecret || !utf8.ValidString(text) || oneLine(text) == "" {
 		return WebhookSecret{}, fmt.Errorf("the webhook's secret must have %d to %d characters, such as the output of `openssl rand -hex 32`",
 			MinWebhookSecret, MaxWebhookSecret)
 	}
@@ -34,6 +36,14 @@ func ParseWebhookSecret(text string) (WebhookSecret, error) {
 
 // IsZero tells whether there is no secret.
 func (s WebhookSecret) IsZero() bool { return s == WebhookSecret{} }
+
+// redact replaces every occurrence of the secret in a reason, in which white space may have been made one space.
+func (s WebhookSecret) redact(text string) string {
+	if s.IsZero() {
+		return text
+	}
+	return strings.NewReplacer(s.Reveal(), redacted, oneLine(s.Reveal()), redacted).Replace(text)
+}
 
 // Challenge is what the answer to a request with this timestamp must say in [HeaderChallenge]. SocialHub removes a
 // webhook that answers without it.

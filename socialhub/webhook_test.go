@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -113,13 +114,51 @@ func TestAWebhookSecretIsNeverShown(t *testing.T) {
 			t.Errorf("it is shown: %s", shown)
 		}
 	}
-	for _, wrong := range []string{"", testSecret[:MinWebhookSecret-1], strings.Repeat("ä", MaxWebhookSecret+1)} {
+	for _, wrong := range []string{"", strings.Repeat(" ", MinWebhookSecret), testSecret + "\xff", testSecret[:MinWebhookSecret-1], strings.Repeat("ä", MaxWebhookSecret+1)} {
 		if _, err := ParseWebhookSecret(wrong); err == nil || wrong != "" && strings.Contains(err.Error(), wrong) {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
 	if _, err := ParseWebhookSecret(strings.Repeat("ä", MaxWebhookSecret)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNoAnswerRepeatsTheWebhookSecret has a SocialHub that quotes what it was sent, at the place where a reason is cut too.
+func TestNoAnswerRepeatsTheWebhookSecret(t *testing.T) {
+	t.Parallel()
+	raw := "spaced  out   " + testSecret
+	s, err := ParseWebhookSecret(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{http.StatusOK, http.StatusBadRequest, http.StatusInternalServerError} {
+		for _, padding := range []int{0, maxReason - 20} {
+			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(status)
+				body, _ := json.Marshal(map[string]any{"message": strings.Repeat("x", padding) + raw, "webhook": map[string]string{"url": "u", "secret": raw}})
+				w.Write(body)
+			})
+			got, a := c.ChangeManifest(t.Context(), &Manifest{Webhook: &Webhook{URL: "https://example.com/hook", Secret: s}})
+			if shown := fmt.Sprintf("%+v %+v %+v", got, got.Webhook, a); strings.Contains(shown, "spaced") || strings.Contains(shown, testSecret[:10]) {
+				t.Errorf("%d: %s", status, shown)
+			}
+		}
+	}
+}
+
+func TestBothListsOfTheInboxAreSentWhole(t *testing.T) {
+	t.Parallel()
+	var sent []byte
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		sent, _ = io.ReadAll(r.Body)
+		io.WriteString(w, "{}")
+	})
+	if _, a := c.ChangeManifest(t.Context(), &Manifest{Inbox: &Inbox{}}); a.Outcome != Done {
+		t.Fatalf("%+v", a)
+	}
+	if want := `{"inbox":{"ticketActions":[],"rightSidebar":[]}}`; string(sent) != want {
+		t.Errorf("sent %s, want %s", sent, want)
 	}
 }
 
@@ -175,6 +214,17 @@ func TestEventsAreReadAndStrangeOnesPassedOver(t *testing.T) {
 	}
 }
 
+func TestAKindOfEventThatIsNoListCostsTheOthersNothing(t *testing.T) {
+	t.Parallel()
+	got, err := ParseEvents(requestBody(`{"channel_action":{"type":"disabled"},"ticket_action":[` + event(t, "more", 1) + `],"weather":true}`))
+	if err != nil || len(got.Actions) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if diff := cmp.Diff([]string{"channel_action: not a list of events", "weather: not a list of events"}, got.Strange); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTheTestRequestBringsNothing(t *testing.T) {
 	t.Parallel()
 	for _, events := range []string{"{}", "null"} {
@@ -188,7 +238,7 @@ func TestTheTestRequestBringsNothing(t *testing.T) {
 func TestABodyThatIsNoneOfSocialHubsIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "null", "[]", `{"events":{}}`, `{"channelId":"x","events":{}}`, `{"channelId":5}`,
-		string(requestBody(`[]`)), string(requestBody(`{"ticket_action":{}}`)), "\xff\xfe"} {
+		string(requestBody(`[]`)), "\xff\xfe"} {
 		if got, err := ParseEvents([]byte(body)); err == nil {
 			t.Errorf("%q: %+v", body, got)
 		}

@@ -217,9 +217,10 @@ const settleStatement = fence + `, res AS MATERIALIZED (SELECT item.value->>0 AS
 	WHERE channel_id = $1 AND network_item_id = res.id AND EXISTS (SELECT 1 FROM fence)`
 
 const (
-	// told is the state that the settlement names. Other content that was refused, held or dropped in the meantime
-	// stays what it is.
-	told = `CASE WHEN wanted_hash = res.sent THEN res.state1 WHEN state <> 'pending' THEN state ELSE res.state2 END`
+	// told is the state that the settlement names. What was refused, held or dropped in the meantime stays what it is if
+	// it is other content, and also if it is the same and the answer only leaves it to be sent again or refuses it.
+	told = `CASE WHEN state <> 'pending' AND (wanted_hash <> res.sent OR res.state1 IN ('pending', 'rejected')) THEN state
+		WHEN wanted_hash = res.sent THEN res.state1 ELSE res.state2 END`
 	// shown tells whether SocialHub shows what is wanted.
 	shown = `wanted_hash = coalesce(res.delivered, delivered_hash)`
 	// becomes is the state that the row goes to.

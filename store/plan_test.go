@@ -160,6 +160,8 @@ func everyStatement(t *testing.T, s *Store) {
 		put(Ticket{NetworkItemID: "1", TicketID: "t", WantedHash: "c", Payload: "p", State: Held, DeliveredHash: "a", Delivered: true})
 		_, _, err = s.JudgeHeld(ctx, polls[0], 0)
 		must(err)
+		_, err = s.HeldIDs(ctx, "c", "a")
+		must(err)
 		_, err = s.ReleaseHeld(ctx, "c", "a", discard)
 		must(err)
 	}

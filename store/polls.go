@@ -149,7 +149,7 @@ func (s *Store) FinishPoll(ctx context.Context, l PollLease, r PollResult) error
 	}
 	n, err := s.exec(ctx, s.write, `UPDATE sources SET last_poll = {now}, last_error = $5, pause = $6, next_poll = {now} + $7,
 			last_success = CASE WHEN $5 = '' THEN {now} ELSE last_success END,
-			failures = CASE WHEN $5 = '' THEN 0 ELSE failures + 1 END,
+			failures = CASE WHEN $5 = '' THEN 0 ELSE failures + 1 END, let_go = CASE WHEN $5 = '' THEN 0 ELSE let_go END,
 			finished = CASE WHEN $8 = 1 THEN {now} ELSE finished END,
 			new = $9, changed = $10, unchanged = $11, rejected = $12, mended = $13, lease_owner = '', lease_until = 0
 		WHERE channel_id = $1 AND name = $2 AND backfill = $3 AND lease_epoch = $4 AND lease_owner = $14`,

@@ -47,6 +47,10 @@ func decide(src *Source, current *store.Ticket, it *item, backfill bool, configu
 		// The earlier content may have been sent already: if SocialHub says 409, nobody knows which it took.
 		next.Delivered, next.DeliveredHash = true, ""
 	}
+	if next.State == store.Gone {
+		next.WantedHash = it.hash
+		return &next, unchanged
+	}
 	content, reason := it.encode()
 	if reason != "" {
 		next.WantedHash, next.State, next.Payload, next.Reason = it.hash, store.Rejected, "", reason
@@ -74,7 +78,8 @@ func decideNew(src *Source, it *item, backfill bool) (*store.Ticket, verdict) {
 
 // redacts tells whether a deletion in the source changes the ticket.
 func redacts(src *Source, current *store.Ticket) bool {
-	return src.OnDelete == Redact && current.State != store.Gone && current.State != store.Skipped && current.WantedHash != ""
+	refused := current.State == store.Rejected && current.TicketID == "" && !current.Delivered // SocialHub never had it
+	return src.OnDelete == Redact && current.State != store.Gone && current.State != store.Skipped && !refused
 }
 
 // decideChanged is for a row whose wanted content is another one now.
@@ -82,9 +87,6 @@ func decideChanged(src *Source, t *store.Ticket, it *item, content string, backf
 	before := t.WantedHash
 	t.WantedHash, t.Payload = it.hash, content
 	switch {
-	case t.State == store.Gone:
-		t.Payload = ""
-		return t, unchanged
 	case before != "" && before[0] != hashVersion:
 		return rebase(t, before), unchanged
 	case t.State == store.Unlinked:

@@ -68,6 +68,8 @@ func TestDecide(t *testing.T) {
 		return it
 	}
 	const content = "<content>"
+	limited := shelved(Keep)
+	limited.MassChangeLimit = 1
 	for _, test := range []struct {
 		name     string
 		src      *Source
@@ -124,6 +126,20 @@ func TestDecide(t *testing.T) {
 			want: row(store.Unlinked, a, took(a)), verdict: changed},
 		{name: "a ticket that is gone stays gone", current: row(store.Gone, a, linked(a)), it: brought("B"),
 			want: row(store.Gone, b, linked(a)), verdict: unchanged},
+		{name: "also if its new content can't be sent", current: row(store.Gone, a, linked(a)), it: tooLong,
+			want: row(store.Gone, b, linked(a)), verdict: unchanged},
+		{name: "changed content is held until the end of the poll", src: limited, current: row(store.Synced, a, linked(a)), it: brought("B"),
+			want: row(store.Held, b, linked(a), holds(content)), verdict: changed},
+		{name: "also if an earlier change is on its way", src: limited, current: row(store.Pending, a, linked("")), it: brought("B"),
+			want: row(store.Held, b, linked(""), holds(content)), verdict: changed},
+		{name: "a held change that changes again stays held", src: limited, current: row(store.Held, a, linked(""), holds("old")), it: brought("B"),
+			want: row(store.Held, b, linked(""), holds(content)), verdict: changed},
+		{name: "a held change that is taken back needs no request", src: limited, current: row(store.Held, b, linked(a), holds("old")), it: brought("A"),
+			want: row(store.Synced, a, linked(a)), verdict: changed},
+		{name: "what SocialHub does not have is not held", src: limited, current: row(store.Pending, a), it: brought("B"),
+			want: row(store.Pending, b, took(""), holds(content)), verdict: changed},
+		{name: "a backfill is not held", src: limited, current: row(store.Held, a, linked(b), holds("old")), it: brought("C"), backfill: true,
+			want: row(store.Pending, hashed("C"), linked(b), holds(content), old), verdict: changed},
 		{name: "a skipped post that changed is looked at again", current: row(store.Skipped, a), it: brought("B"),
 			want: row(store.Pending, b, holds(content)), verdict: changed},
 
@@ -134,6 +150,9 @@ func TestDecide(t *testing.T) {
 		{name: "a deleted item that comes back is shown again", src: shelved(Redact), current: row(store.Synced, gone, linked(gone)), it: brought("A"),
 			want: row(store.Pending, a, linked(gone), holds(content)), verdict: changed},
 		{name: "nothing is redacted that is gone", src: shelved(Redact), current: row(store.Gone, a, linked(a)), it: deletion()},
+		{name: "nothing is redacted that SocialHub refused and never had", src: shelved(Redact), current: row(store.Rejected, a, why("bad")), it: deletion()},
+		{name: "what was refused later is redacted", src: shelved(Redact), current: row(store.Rejected, a, linked(b), why("bad")), it: deletion(),
+			want: row(store.Pending, gone, linked(b), holds(content)), verdict: changed},
 		{name: "nothing is redacted that was skipped", src: shelved(Redact), current: row(store.Skipped, a), it: deletion()},
 
 		{name: "another source's ticket is left alone", current: row(store.Synced, a, linked(a), from("theirs")), it: brought("B"), verdict: foreign},

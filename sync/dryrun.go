@@ -25,8 +25,6 @@ type Preview struct {
 	Operation             Operation
 	// Own posts are sent only if the channel has a networkId.
 	Own bool
-	// Counted updates are held if there are more of a source than its mass change limit.
-	Counted bool
 	// Reset tells whether an update would move the ticket back to the inbox.
 	Reset bool
 	// Interaction is the content of a creation, Update of an update.
@@ -40,11 +38,19 @@ type Preview struct {
 // the store, and an item may come twice.
 type outlook map[string]map[string]*store.Ticket
 
+// Outcome is what a dry run came to.
+type Outcome struct {
+	// Errors are those of the sources that can't be read, by name.
+	Errors map[string]error
+	// Held is how many changes sources will hold because they are more than their limit, by name.
+	Held map[string]int
+}
+
 // DryRun reads every source by its real cursor (or the backfill), compares with the real state and shows what would be
 // sent; then the tickets that are due already. It writes nothing and asks nothing of SocialHub; the store may be
-// read-only. A source that can't be read does not keep the others from being shown; the errors are by source.
-func (e *Engine) DryRun(ctx context.Context, show func(Preview)) (errs map[string]error, err error) {
-	errs = make(map[string]error)
+// read-only. A source that can't be read does not keep the others from being shown.
+func (e *Engine) DryRun(ctx context.Context, show func(Preview)) (o Outcome, err error) {
+	o = Outcome{Errors: make(map[string]error), Held: make(map[string]int)}
 	become := make(outlook)
 	for _, src := range e.Sources {
 		if !e.Backfill.Reads(src.Name) {
@@ -54,15 +60,39 @@ func (e *Engine) DryRun(ctx context.Context, show func(Preview)) (errs map[strin
 			become[src.ChannelID] = make(map[string]*store.Ticket)
 		}
 		if err := e.dryPoll(ctx, &src, become[src.ChannelID], show); err != nil {
-			errs[src.Name] = err
+			o.Errors[src.Name] = err
+		}
+		n, err := e.wouldHold(ctx, &src, become[src.ChannelID])
+		if err != nil {
+			return o, err
+		}
+		if n > src.MassChangeLimit && e.Backfill == nil {
+			o.Held[src.Name] = n
 		}
 	}
 	for _, c := range e.Channels {
 		if err := e.previewDue(ctx, c.ID, become[c.ID], show); err != nil {
-			return errs, err
+			return o, err
 		}
 	}
-	return errs, nil
+	return o, nil
+}
+
+// wouldHold counts the changes of a source that would be held at the end of its poll: those that the poll brought, and of
+// those that are held already the ones that it did not take back.
+func (e *Engine) wouldHold(ctx context.Context, src *Source, become map[string]*store.Ticket) (n int, err error) {
+	before, err := e.Store.HeldIDs(ctx, src.ChannelID, src.Name)
+	for _, id := range before {
+		if become[id] == nil {
+			n++
+		}
+	}
+	for _, t := range become {
+		if t.State == store.Held && t.Source == src.Name {
+			n++
+		}
+	}
+	return n, err
 }
 
 func (e *Engine) dryPoll(ctx context.Context, src *Source, become map[string]*store.Ticket, show func(Preview)) error {
@@ -151,7 +181,6 @@ func previewOf(src *Source, t *store.Ticket, it *item) (Preview, bool) {
 	case t.State != store.Pending && t.State != store.Held:
 		return p, false
 	default:
-		p.Counted = t.State == store.Held
 		p = request(p, t.TicketID, &it.payload)
 	}
 	return p, true

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -226,4 +227,70 @@ func TestADeletionOfManyIsHeldToo(t *testing.T) {
 			t.Errorf("%+v, held %d", c, w.status("shelf").Held)
 		}
 	})
+}
+
+func TestADryRunCountsWhatIsHeldAlready(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
+		w.limit(3)
+		w.shelve(6, "A")
+		w.once()
+		w.shelve(4, "B")
+		w.once()
+		would := func() int {
+			t.Helper()
+			outcome, err := w.engine().DryRun(t.Context(), func(Preview) {})
+			if err != nil || len(outcome.Errors) > 0 {
+				t.Fatal(outcome, err)
+			}
+			return outcome.Held["shelf"]
+		}
+		if n := would(); n != 4 {
+			t.Errorf("nothing new: %d", n)
+		}
+		w.shelf.put(text("item-5", "B"), text("item-5", "C"), text("item-0", "C"))
+		if n := would(); n != 5 {
+			t.Errorf("one more, twice, and one of those held: %d", n)
+		}
+		w.shelve(2, "A")
+		if n := would(); n != 0 {
+			t.Errorf("two taken back leave three, which is the limit: %d", n)
+		}
+	})
+}
+
+func TestASourceThatFailsAgainAndAgainChangesNoMoreThanTheLimit(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
+		w.limit(3)
+		w.shelve(9, "A")
+		w.once()
+		w.shelf.set(func(s *shelf) { s.fail = errors.New("cut off") })
+		updated := 0
+		for i := range 9 {
+			w.shelf.put(text(fmt.Sprintf("item-%d", i), "B"))
+			updated += w.once().Updated
+		}
+		if updated != 3 || w.status("shelf").Held != 6 {
+			t.Errorf("%d updates, %d held", updated, w.status("shelf").Held)
+		}
+	})
+}
+
+func TestAnItemThatIsShownAndDeletedInOneBatchIsShown(t *testing.T) {
+	for mode, want := range map[OnDelete]string{Keep: "B", Redact: redactedMessage} {
+		t.Run(string(mode), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
+				w.options.Sources[0].OnDelete = mode
+				w.shelve(1, "A")
+				w.once()
+				w.shelf.put(text("item-0", "B"), sources.Item{Interaction: socialhub.Interaction{NetworkItemID: "item-0"}, Deleted: true})
+				w.once()
+				if got := w.message("item-0"); got != want {
+					t.Errorf("SocialHub shows %q", got)
+				}
+			})
+		})
+	}
 }

@@ -65,7 +65,9 @@ func prepareAll(src *Source, in []sources.Item, now time.Time) []item {
 	for n := range in {
 		it := prepare(src, &in[n], now)
 		if earlier, ok := at[it.key]; ok {
-			items[earlier] = it
+			if !it.deleted || src.OnDelete == Redact { // else the ticket stays as it is, and that is what came before
+				items[earlier] = it
+			}
 			continue
 		}
 		at[it.key] = len(items)

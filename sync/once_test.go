@@ -411,7 +411,7 @@ func TestADryRunShowsWhatARunThenDoesAndWritesNothing(t *testing.T) {
 		var shown []string
 		e := w.engine()
 		e.Store = readOnly
-		errs, err := e.DryRun(t.Context(), func(p Preview) {
+		outcome, err := e.DryRun(t.Context(), func(p Preview) {
 			line := fmt.Sprintf("%s %s %s", p.Source, p.Operation, p.NetworkItemID)
 			switch {
 			case p.Interaction != nil:
@@ -432,7 +432,7 @@ func TestADryRunShowsWhatARunThenDoesAndWritesNothing(t *testing.T) {
 		if diff := cmp.Diff(want, shown); diff != "" {
 			t.Error(diff)
 		}
-		if len(errs) != 1 || errs["failing"] == nil {
+		if errs := outcome.Errors; len(errs) != 1 || errs["failing"] == nil {
 			t.Errorf("errors %v", errs)
 		}
 		if len(w.box.Requests()) != requests {
@@ -462,7 +462,7 @@ func TestADryRunShowsWhatWaitsInTheStore(t *testing.T) {
 		w.options.Channels = append(w.options.Channels, later)
 
 		var shown []string
-		errs, err := w.engine().DryRun(t.Context(), func(p Preview) {
+		outcome, err := w.engine().DryRun(t.Context(), func(p Preview) {
 			content := ""
 			if p.Interaction != nil {
 				content = p.Interaction.Message
@@ -472,8 +472,8 @@ func TestADryRunShowsWhatWaitsInTheStore(t *testing.T) {
 			}
 			shown = append(shown, fmt.Sprintf("%s %s %s %s", p.Source, p.Operation, p.NetworkItemID, content))
 		})
-		if err != nil || len(errs) != 0 {
-			t.Fatal(err, errs)
+		if err != nil || len(outcome.Errors) != 0 {
+			t.Fatal(err, outcome)
 		}
 		slices.Sort(shown)
 		want := []string{
@@ -504,9 +504,9 @@ func TestADryBackfillKeepsToItsLimit(t *testing.T) {
 		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
 		w.options.Sources[0] = w.source("shelf", history(25, 10))
 		n := 0
-		errs, err := w.engine(func(o *Options) { o.Backfill = &Backfill{Limit: 12} }).DryRun(t.Context(), func(Preview) { n++ })
-		if n != 12 || len(errs) != 0 || err != nil {
-			t.Errorf("%d shown, errors %v %v", n, errs, err)
+		outcome, err := w.engine(func(o *Options) { o.Backfill = &Backfill{Limit: 12} }).DryRun(t.Context(), func(Preview) { n++ })
+		if n != 12 || len(outcome.Errors) != 0 || err != nil {
+			t.Errorf("%d shown, errors %v %v", n, outcome.Errors, err)
 		}
 	})
 }

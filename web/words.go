@@ -77,11 +77,17 @@ const overdueAfter = 10 * time.Minute
 // sourceStanding says what a source does.
 func sourceStanding(s store.SourceStatus, now time.Time) standing {
 	switch {
+	case s.Pause != "" && s.Held > 0:
+		// To resume it does both, so whoever resumes it must know of both.
+		return standing{Tone: alas, Word: "stopped, holds " + grouped(s.Held) + " changes", Said: cut(s.Pause), Trouble: true,
+			Note: "One poll changed more tickets than mass_change_limit allows, and a later one stopped. Look at the source and mend the cause; " +
+				"to poll again and send the changes (drop them with --discard first if they are wrong) say",
+			Command: "socialhub-sync resume " + s.Source}
 	case s.Pause != "":
 		return standing{Tone: alas, Word: "stopped", Said: cut(s.Pause), Trouble: true,
 			Note: "It waits for resume. Mend the cause, then say", Command: "socialhub-sync resume " + s.Source}
 	case s.Held > 0:
-		return standing{Tone: alas, Word: "holds " + grouped(s.Held) + " changes", Trouble: true,
+		return standing{Tone: alas, Word: "holds " + grouped(s.Held) + " changes", Trouble: true, Said: cut(s.LastError),
 			Note:    "One poll changed more tickets than mass_change_limit allows. Look at the source; to send the changes (--discard drops them) say",
 			Command: "socialhub-sync resume " + s.Source}
 	case s.Polling:

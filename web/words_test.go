@@ -110,7 +110,8 @@ func TestWhereASourceStands(t *testing.T) {
 		{store.SourceStatus{NextPoll: now.Add(-11 * time.Minute), Polling: true}, "polling", "", false},
 		{store.SourceStatus{NextPoll: now, Polling: true, LastError: "e"}, "polling", "e", false},
 		{store.SourceStatus{NextPoll: now, LastError: "e"}, "in trouble", "e", true},
-		{store.SourceStatus{NextPoll: now, LastError: "e", Held: 1200}, "holds 1,200 changes", "", true},
+		{store.SourceStatus{NextPoll: now, LastError: "e", Held: 1200}, "holds 1,200 changes", "e", true},
+		{store.SourceStatus{NextPoll: now, Held: 1200, Pause: "p"}, "stopped, holds 1,200 changes", "p", true},
 		{store.SourceStatus{NextPoll: now, LastError: "e", Pause: "p"}, "stopped", "p", true},
 	} {
 		if got := sourceStanding(test.source, now); got.Word != test.word || got.Said != test.said || got.Trouble != test.trouble {

@@ -75,38 +75,40 @@ func (cmd *resumeCommand) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	if !slices.Contains(namesIn(c), cmd.Name) {
-		return usage("no channel or source %q in %s; it has %s", cmd.Name, c.File, strings.Join(namesIn(c), ", "))
-	}
 	waited, held := false, 0
-	ids := make(map[string]string)
 	for _, ch := range c.Channels {
-		ids[ch.Name] = ch.Token.ChannelID()
-		if ch.Name == cmd.Name && !cmd.Discard {
-			if waited, err = s.ResumeChannel(e.ctx, ch.Token.ChannelID()); err != nil {
-				return err
-			}
+		resumed, n, err := cmd.in(e, c, s, ch)
+		if err != nil {
+			return err
 		}
+		waited, held = waited || resumed, held+n
 	}
-	for _, src := range c.Sources {
-		if src.Name == cmd.Name {
-			resumed, n, err := cmd.source(e, s, ids[src.Channel])
-			if err != nil {
-				return err
-			}
-			waited, held = waited || resumed, n
-		}
+	if held == 0 && !slices.Contains(namesIn(c), cmd.Name) {
+		return usage("no channel or source %q in %s; it has %s", cmd.Name, c.File, strings.Join(namesIn(c), ", "))
 	}
 	cmd.tell(e, waited, held)
 	return nil
 }
 
-// source resumes a source and lets the changes that it holds go.
-func (cmd *resumeCommand) source(e *env, s *store.Store, channelID string) (waited bool, held int, err error) {
-	if held, err = s.ReleaseHeld(e.ctx, channelID, cmd.Name, cmd.Discard); err == nil && !cmd.Discard {
-		waited, err = s.ResumeSource(e.ctx, channelID, cmd.Name)
+// in resumes what has the name in a channel: the channel, and a source with the changes that it holds there. They are let
+// go also if the config has no such source any more, or has it in another channel: nobody else would.
+func (cmd *resumeCommand) in(e *env, c *config.Config, s *store.Store, ch config.Channel) (waited bool, held int, err error) {
+	id := ch.Token.ChannelID()
+	if held, err = s.ReleaseHeld(e.ctx, id, cmd.Name, cmd.Discard); err != nil || cmd.Discard {
+		return false, held, err
 	}
-	return waited, held, err
+	if ch.Name == cmd.Name {
+		if waited, err = s.ResumeChannel(e.ctx, id); err != nil {
+			return waited, held, err
+		}
+	}
+	for _, src := range c.Sources {
+		if src.Name == cmd.Name && src.Channel == ch.Name {
+			resumed, err := s.ResumeSource(e.ctx, id, src.Name)
+			return waited || resumed, held, err
+		}
+	}
+	return waited, held, nil
 }
 
 func (cmd *resumeCommand) tell(e *env, waited bool, held int) {

@@ -156,29 +156,26 @@ func (cmd *runCommand) dryRun(e *env, c *config.Config, backfill *sync.Backfill)
 		return err
 	}
 	defer closeClients()
-	counts, changes := make(map[sync.Operation]int), make(map[string]int)
-	errs, err := engine.DryRun(e.ctx, func(p sync.Preview) {
+	counts := make(map[sync.Operation]int)
+	outcome, err := engine.DryRun(e.ctx, func(p sync.Preview) {
 		counts[p.Operation]++
-		if p.Counted {
-			changes[p.Source]++
-		}
 		e.printPreview(p)
 	})
 	fmt.Fprintf(e.Out, "\nDry run, nothing was sent or changed: %d to create, %d to update, %d that wait for an _id, %d rejected.\n",
 		counts[sync.Create], counts[sync.Patch], counts[sync.Wait], counts[sync.Reject])
 	for _, src := range c.Sources {
-		if n := changes[src.Name]; n > src.MassChangeLimit {
-			fmt.Fprintf(e.Out, "The %d updates of %s are more than its mass_change_limit of %d: they will be held until somebody says `socialhub-sync resume %s`.\n",
-				n, src.Name, src.MassChangeLimit, src.Name)
+		if n := outcome.Held[src.Name]; n > 0 {
+			fmt.Fprintf(e.Out, "%s changes %s, more than its mass_change_limit of %d: they will be held until somebody says `socialhub-sync resume %s`.\n",
+				src.Name, plural(n, "ticket"), src.MassChangeLimit, src.Name)
 		}
 	}
-	for name, err := range errs {
+	for name, err := range outcome.Errors {
 		fmt.Fprintf(e.Err, "error: source %s: %s\n", name, oneLine(err.Error()))
 	}
 	if err != nil {
 		return err
 	}
-	if len(errs) > 0 {
+	if len(outcome.Errors) > 0 {
 		return errSaid
 	}
 	return nil

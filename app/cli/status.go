@@ -167,6 +167,9 @@ func (s *sourceStatus) next(now time.Time) string {
 
 func (s *sourceStatus) state(now time.Time) string {
 	switch {
+	case s.Paused != "" && s.Held > 0:
+		// To resume it does both, so whoever resumes it must know of both.
+		return fmt.Sprintf("stopped, and %s: %s", heldText(s.Name, s.Held), s.Paused)
 	case s.Paused != "":
 		return fmt.Sprintf("stopped, mend it, then `socialhub-sync resume %s`: %s", s.Name, s.Paused)
 	case s.Held > 0:

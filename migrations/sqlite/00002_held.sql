@@ -42,3 +42,5 @@ ANALYZE sqlite_schema;
 
 -- how many changes wait for a person, because one poll brought so many
 ALTER TABLE sources ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+-- how many held changes polls that failed have let go since the last one that did not
+ALTER TABLE sources ADD COLUMN let_go INTEGER NOT NULL DEFAULT 0;

@@ -123,7 +123,7 @@ func (s *Server) newHook(ctx context.Context, ch *channel, raw json.RawMessage) 
 	if raw == nil || string(raw) == "null" {
 		return nil, reply{}, true
 	}
-	var in socialhub.Webhook
+	var in struct{ URL, Secret string }
 	if json.Unmarshal(raw, &in) != nil {
 		return nil, badRequest(&fieldError{"webhook", "must be an object with url and secret, or null"}), false
 	}

@@ -84,8 +84,8 @@ func (s *Server) Act(channelID string, a Act) (Action, error) {
 	if kind == socialhub.ActionReply || kind == socialhub.ActionTemplateReply {
 		made.FollowupID = s.ids.next()
 	}
-	c.team.add(made)
 	copied := *made
+	c.team.add(made)
 	s.emit(c, "ticket_action", eventOf(made, &a), func(err error) { c.team.delivered(made, err) })
 	return copied, nil
 }

@@ -42,6 +42,29 @@ var heldChecks = []check{
 		f.judge(2, 0, 0)
 		f.same(f.source(sourceA).Held, 0)
 	}},
+	{"what polls that fail let go is counted until one succeeds", func(t *testing.T, f *fixture) {
+		again := func(result store.PollResult) {
+			f.must(f.store.FinishPoll(f.ctx, f.polls[sourceA], result))
+			f.polls[sourceA] = f.claimed(sourceA)
+		}
+		f.put(held("1"), held("2"))
+		f.judge(3, 0, 2)
+		again(store.PollResult{Error: "cut off"})
+		f.put(held("3"), held("4"))
+		f.judge(3, 2, 0)
+		again(store.PollResult{Error: "cut off"})
+		f.judge(3, 2, 0)
+		again(store.PollResult{})
+		f.judge(3, 0, 2)
+		again(store.PollResult{Error: "cut off"})
+		f.put(held("5"), held("6"))
+		f.judge(3, 2, 0)
+		n, err := f.store.ReleaseHeld(f.ctx, channel, sourceA, false)
+		f.must(err)
+		f.same(n, 2)
+		f.put(held("7"))
+		f.judge(3, 0, 1)
+	}},
 	{"no limit lets everything go", func(t *testing.T, f *fixture) {
 		f.put(held("1"), held("2"), held("3"))
 		f.judge(0, 0, 3)
@@ -104,6 +127,45 @@ var heldChecks = []check{
 			f.same(row.State, want)
 			f.same(row.DeliveredHash, "2")
 			f.same(row.Payload == "", discard)
+		}
+	}},
+	{"an answer that settles nothing does not send what was held or dropped in the meantime", func(t *testing.T, f *fixture) {
+		lease := f.deliverer()
+		for _, answer := range []store.State{store.Pending, store.Rejected} {
+			for _, discard := range []bool{false, true} {
+				sending := synced("1")
+				sending.WantedHash, sending.Payload, sending.State, sending.DeliveredHash = "2", "two", store.Pending, ""
+				f.put(sending)
+				sending.State = store.Held // the source showed something else and then this again
+				f.put(sending)
+				want := store.Held
+				if discard {
+					_, err := f.store.ReleaseHeld(f.ctx, channel, sourceA, true)
+					f.must(err)
+					want = store.Synced
+				}
+				f.must(f.store.Settle(f.ctx, lease, []store.Settlement{{
+					NetworkItemID: "1", Sent: "2",
+					Same: store.Standing{State: answer, Attempts: 1}, Changed: store.Standing{State: store.Pending},
+				}}))
+				row := f.rows("1")[0]
+				f.same(row.State, want)
+				f.same(row.Payload == "", discard)
+				f.same(f.due(lease, 1), []string(nil))
+			}
+		}
+	}},
+	{"an answer about held content that arrived ends the holding", func(t *testing.T, f *fixture) {
+		lease := f.deliverer()
+		for _, arrived := range []store.State{store.Synced, store.Gone} {
+			f.put(held("1"))
+			f.must(f.store.Settle(f.ctx, lease, []store.Settlement{{
+				NetworkItemID: "1", Sent: "2", Delivered: new("2"),
+				Same: store.Standing{State: arrived}, Changed: store.Standing{State: store.Pending},
+			}}))
+			row := f.rows("1")[0]
+			f.same(row.State, arrived)
+			f.same(row.Payload, "")
 		}
 	}},
 }
