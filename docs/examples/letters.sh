@@ -16,8 +16,8 @@ cd "$1" || {
 	exit 78                   # EX_CONFIG: stop until a person has mended it
 } >&2
 
-# Only the letters after the cursor, in the order of their names.
-ls | LC_ALL=C sort | LC_ALL=C awk -v cursor="$cursor" '/\.txt$/ && $0 "" > cursor ""' | while read -r letter; do
+# Only the letters after the cursor, in the order of their names. Other names could break the JSON below.
+ls | LC_ALL=C sort | LC_ALL=C awk -v cursor="$cursor" '/^[0-9A-Za-z._-]+\.txt$/ && $0 "" > cursor ""' | while read -r letter; do
 	LC_ALL=C awk -v id="letter-${letter%.txt}" '
 		function escape(text) {
 			gsub(/\\/, "\\\\", text)

@@ -47,6 +47,7 @@ func TestTheExampleInShellReadsLetters(t *testing.T) {
 	writeFile(t, folder, "20260131-120000-1.txt", "anna@example.com\nHi \"you\",\n\tC:\\temp \x01ä\n\nAnna\n")
 	writeFile(t, folder, "20260131-120000-2.txt", "bob@example.com\nHi")
 	writeFile(t, folder, "notes.md", "no letter\n")
+	writeFile(t, folder, "a \"quoted\" name.txt", "anna@example.com\nHi\n")
 	first := s.pull(t, sources.Request{})
 	if got := first.String(); got != "letter-20260131-120000-1 letter-20260131-120000-2 cursor(20260131-120000-2.txt)" {
 		t.Fatal(got)

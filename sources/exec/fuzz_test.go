@@ -18,6 +18,7 @@ func FuzzOutput(f *testing.F) {
 	f.Add([]byte("\xEF\xBB\xBF"+`{"interaction":{"networkItemId":"item-1","message":"\ud800","ref":[1]}}`+"\r\n\r\n{}"), false)
 	f.Add([]byte(`{"type":"SCHEMA","stream":"a","key_properties":["id"]}`+"\n"+`{"type":"RECORD","stream":"a","record":{"id":"item-1"}}`), true)
 	f.Add([]byte(`{"type":"RECORD","stream":"a","record":[]}`+"\n"+`{"type":"STATE","value":{"a":"\u0000"}}`), true)
+	f.Add([]byte(`{"type":"STATE","value":{"a":"`+"\xff"+`"}}`), true)
 	mapping := jq.MustParse(`.items[]?, {networkItemId: .id, message: .text}`)
 	f.Fuzz(func(t *testing.T, output []byte, isTap bool) {
 		s := &source{env: sources.Env{Name: "test", Logger: slog.New(slog.DiscardHandler)}, secrets: newRedactor([]string{"s3cret"})}

@@ -1,7 +1,9 @@
 package execsource
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -58,6 +60,23 @@ func TestAFloodOfLogLinesIsBounded(t *testing.T) {
 	}
 }
 
+func TestAnEndlessLineOfStandardErrorIsNotKept(t *testing.T) {
+	t.Parallel()
+	log := &logText{}
+	j := newJournal(slog.New(slog.NewTextHandler(log, nil)), slog.LevelInfo, newRedactor(nil))
+	for range 1000 {
+		if _, err := j.Write(bytes.Repeat([]byte("x"), 10<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := cap(j.held); n > 2*maxHeld {
+		t.Errorf("%d bytes are held", n)
+	}
+	if j.end(); strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("logged: %.200s", log.String())
+	}
+}
+
 func TestSecretsAreTakenOutOfWhatTheProgramSays(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -85,6 +104,23 @@ exit 1
 		}
 		if n := strings.Count(said, redacted); n < 8 {
 			t.Errorf("%d times redacted:\n%s", n, said)
+		}
+	}
+}
+
+// Keys and ids of the output are shown where a line or an item is wrong.
+func TestSecretsAreTakenOutOfWhatIsWrongWithTheOutput(t *testing.T) {
+	t.Parallel()
+	for name, line := range map[string]string{
+		"a line":  `{"$TOKEN":1}`,
+		"a field": `{"interaction":{"networkItemId":"item-1","$TOKEN":1}}`,
+		"an id":   `{"interaction":{"networkItemId":"$TOKEN ","message":"x"}}`,
+	} {
+		dir := t.TempDir()
+		writeFile(t, dir, "script.sh", "cat <<EOT\n"+line+"\nEOT\n")
+		r := openIn(t, dir, "command: [sh, script.sh]\nenv: {TOKEN: s3cret-token}").pull(t, sources.Request{})
+		if got := r.String(); strings.Contains(got, "s3cret") || !strings.Contains(got, redacted) {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

@@ -21,12 +21,12 @@ func (d *linesDialect) prepare() ([]string, []byte, func(), error) {
 func (d *linesDialect) take(_ context.Context, l line) error {
 	m := &d.message
 	if err := m.decode(l.text); err != nil {
-		return broken(l, err)
+		return d.broken(l, err)
 	}
 	switch {
 	case m.Cursor != nil:
 		if err := checkCursor(*m.Cursor); err != nil {
-			return broken(l, err)
+			return d.broken(l, err)
 		}
 		return d.moveTo(*m.Cursor)
 	case m.Log != nil:

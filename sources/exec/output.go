@@ -32,7 +32,8 @@ func newLineReader(in io.Reader) *lineReader {
 	return &lineReader{in: bufio.NewReaderSize(in, readBuffer)}
 }
 
-// next returns the next line that is not blank, or io.EOF after the last one.
+// next returns the next line that is not blank, or io.EOF after the last one. Of a long line only the beginning is known,
+// so it is none that may be skipped.
 func (r *lineReader) next() (line, error) {
 	for {
 		l, err := r.read()
@@ -42,7 +43,7 @@ func (r *lineReader) next() (line, error) {
 		if l.number == 1 {
 			l.text = bytes.TrimPrefix(l.text, []byte("\xEF\xBB\xBF"))
 		}
-		if l.text = bytes.TrimSpace(l.text); len(l.text) > 0 {
+		if l.text = bytes.TrimSpace(l.text); len(l.text) > 0 || l.long {
 			return l, nil
 		}
 	}

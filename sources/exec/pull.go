@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"strings"
+	"unicode/utf8"
 
 	"socialhub-sync/sources"
 )
@@ -146,8 +147,8 @@ func (p *pull) takeLine(ctx context.Context, l line) error {
 }
 
 // broken is the error of a line that is not what the format wants.
-func broken(l line, err error) error {
-	return commandError(fmt.Sprintf("line %d of the program's output: %v", l.number, err))
+func (p *pull) broken(l line, err error) error {
+	return commandError(fmt.Sprintf("line %d of the program's output: %s", l.number, p.secrets.clean(err.Error())))
 }
 
 // Exit codes that say more than that the program failed, as in BSD's sysexits.h.
@@ -190,6 +191,7 @@ func (p *pull) addItem(item sources.Item, size int) error {
 }
 
 func (p *pull) addFault(f *sources.Fault) error {
+	f.Place, f.Reason = p.secrets.replacer.Replace(f.Place), p.secrets.clean(f.Reason)
 	return p.add(sources.Item{Fault: f}, len(f.Place)+len(f.Reason))
 }
 
@@ -224,6 +226,8 @@ func checkCursor(cursor string) error {
 		return fmt.Errorf("a cursor of more than %d MiB; make it shorter", maxCursor>>20)
 	case strings.ContainsRune(cursor, 0):
 		return errors.New("the cursor holds a NUL character, which can't be stored; leave it out")
+	case !utf8.ValidString(cursor):
+		return errors.New("the cursor is not valid UTF-8, so it can't be stored")
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package execsource
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +206,7 @@ func TestALineMayHave16MiB(t *testing.T) {
 	for name, test := range map[string]struct{ line, want string }{
 		"just short enough": {long("item-1", maxLine), "item-1 item-2"},
 		"one byte too long": {long("item-1", maxLine+1), "item-2 fault(output:#"},
+		"blank at first":    {strings.Repeat(" ", maxLine) + item("item-1"), "item-2 fault(output:#"},
 	} {
 		dir := t.TempDir()
 		writeFile(t, dir, "output", test.line+"\n"+item("item-2")+"\n")
@@ -211,6 +214,23 @@ func TestALineMayHave16MiB(t *testing.T) {
 		if got != test.want && !(strings.HasPrefix(got, test.want) && strings.HasSuffix(got, "line 1 of the output: longer than 16 MiB; make it shorter)")) {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+}
+
+// endless is a line without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte("x"), len(p))), nil }
+
+func TestALongLineIsNotKeptWhole(t *testing.T) {
+	t.Parallel()
+	lines := newLineReader(io.MultiReader(io.LimitReader(endless{}, 5*maxLine), strings.NewReader("\n"+item("item-1")+"\n")))
+	first, err := lines.next()
+	if err != nil || !first.long || cap(lines.long) > 2*maxLine {
+		t.Errorf("%d bytes are held, %v", cap(lines.long), err)
+	}
+	if second, err := lines.next(); err != nil || string(second.text) != item("item-1") {
+		t.Errorf("then came %.100q, %v", second.text, err)
 	}
 }
 

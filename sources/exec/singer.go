@@ -154,7 +154,7 @@ func (d *singerDialect) take(ctx context.Context, l line) error {
 	*m = tapMessage{Record: m.Record[:0], Value: m.Value[:0]}
 	lax := json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	if err := json.Unmarshal(l.text, m, lax); err != nil {
-		return broken(l, tapProblem(err))
+		return d.broken(l, tapProblem(err))
 	}
 	switch m.Type {
 	case "RECORD":
@@ -165,7 +165,7 @@ func (d *singerDialect) take(ctx context.Context, l line) error {
 		d.keys[m.Stream] = m.KeyProperties
 	case "ACTIVATE_VERSION": // older versions of a table are no deletions
 	default:
-		return broken(l, fmt.Errorf("a message of the type %q is not supported; want SCHEMA, RECORD or STATE (a tap of "+
+		return d.broken(l, fmt.Errorf("a message of the type %q is not supported; want SCHEMA, RECORD or STATE (a tap of "+
 			"Meltano's SDK writes BATCH only if its config has batch_config)", shorten(m.Type, 40)))
 	}
 	return nil
@@ -182,13 +182,13 @@ func tapProblem(err error) error {
 func (d *singerDialect) takeState(l line) error {
 	state := d.message.Value
 	if state.Kind() != '{' {
-		return broken(l, errors.New("the value of a STATE message must be an object"))
+		return d.broken(l, errors.New("the value of a STATE message must be an object"))
 	}
 	if err := state.Compact(); err != nil {
-		return broken(l, errors.New("the value of a STATE message can't be read"))
+		return d.broken(l, errors.New("the value of a STATE message can't be read"))
 	}
 	if err := checkCursor(string(state)); err != nil {
-		return broken(l, err)
+		return d.broken(l, err)
 	}
 	return d.moveTo(string(state))
 }

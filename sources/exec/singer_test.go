@@ -61,6 +61,7 @@ func TestWhatTheTapWritesDecides(t *testing.T) {
 			`fault(output:item-a: unknown field "text"; an item has`},
 		"a record that is missing":  {says(`{"type":"RECORD","stream":"posts"}`), "", "fault(output:#"},
 		"a state that is no object": {says(`{"type":"STATE","value":[]}`), "", "error(command: line 1 of the program's output: the value of a STATE message must be an object)"},
+		"a state of broken text":    {`printf '{"type":"STATE","value":{"a":"\377"}}\n'`, "", "error(command: line 1 of the program's output: the cursor is not valid UTF-8, so it can't be stored)"},
 		"a batch":                   {says(record("10001"), `{"type":"BATCH","stream":"posts"}`), "", `test-10001 error(command: line 2 of the program's output: a message of the type "BATCH" is not supported; want`},
 		"our own format":            {says(item("item-1")), "", `error(command: line 1 of the program's output: a message of the type "" is not supported`},
 		"a text":                    {says("INFO hello"), "", "error(command: line 1 of the program's output: not valid JSON at byte 1; is this a Singer tap?)"},

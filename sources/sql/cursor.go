@@ -113,23 +113,34 @@ func (s *state) forget(id any) {
 	s.Faults = slices.DeleteFunc(slices.Clone(s.Faults), func(v any) bool { return v == id })
 }
 
-// setMark notes where the cursor stands now, often enough to tell where it stood a while ago.
+// setMark notes where the cursor stands now, often enough to tell where it stood a while ago, and drops the marks that
+// serve no more. The rows before it must have been read again, see [state.since].
 func (s *state) setMark(now time.Time, rescan time.Duration) {
-	if n := len(s.Marks); n == 0 || now.Unix()-s.Marks[n-1].Time >= int64(rescan/(8*time.Second)) || now.Unix() < s.Marks[n-1].Time {
-		s.Marks = append(slices.Clip(s.Marks), mark{Time: now.Unix(), position: s.position})
+	last := len(s.Marks) - 1
+	if last >= 0 && now.Unix() >= s.Marks[last].Time && now.Unix()-s.Marks[last].Time < int64(rescan/(8*time.Second)) {
+		return
 	}
+	s.Marks = append(slices.Clip(s.Marks), mark{Time: now.Unix(), position: s.position})
+	s.Marks = s.Marks[max(0, s.markBefore(rescan)):]
 }
 
-// since returns where the cursor stood a while ago, or zero if that is not known, and drops older marks.
-func (s *state) since(now time.Time, rescan time.Duration) position {
-	limit := now.Add(-rescan).Unix()
-	for n, m := range slices.Backward(s.Marks) {
-		if m.Time <= limit {
-			s.Marks = s.Marks[n:]
-			return m.position
-		}
+// since returns where the cursor stood that long before the last mark, or zero if that is not known. It is not counted
+// back from now: if no poll succeeded for longer than that, what came late lies before the last one that did.
+func (s *state) since(rescan time.Duration) position {
+	if n := s.markBefore(rescan); n >= 0 {
+		return s.Marks[n].position
 	}
 	return position{}
+}
+
+// markBefore finds the newest mark that is that much older than the last one; -1 if there is none.
+func (s *state) markBefore(rescan time.Duration) int {
+	for n, m := range slices.Backward(s.Marks) {
+		if m.Time <= s.Marks[len(s.Marks)-1].Time-int64(rescan/time.Second) {
+			return n
+		}
+	}
+	return -1
 }
 
 // queryHash tells queries apart, for [state].Query.

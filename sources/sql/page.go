@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"strings"
 
 	"socialhub-sync/sources"
@@ -40,7 +41,7 @@ type query struct {
 	text string // the user's
 }
 
-func (q *query) name(column int) string { return "q." + q.engine.name(q.columns[column].name) }
+func (q *query) name(column int) string { return "q." + q.engine.Name(q.columns[column].name) }
 
 func (q *query) compare(column int, operator string, v any) clause {
 	return clause{q.name(column) + " " + operator + " " + placeholder, []any{v}}
@@ -53,7 +54,7 @@ func (q *query) beside(operator string, p position) clause {
 		return q.compare(q.key, operator, p.ID)
 	case p.ID == nil:
 		return q.compare(q.at, operator, p.At)
-	case q.engine.rows:
+	case q.engine.ComparesRows():
 		return clause{fmt.Sprintf("(%s, %s) %s (%s, %[4]s)", q.name(q.at), q.name(q.key), operator, placeholder), []any{p.At, p.ID}}
 	}
 	strict := q.compare(q.at, operator[:1], p.At)
@@ -68,39 +69,24 @@ func (q *query) dated() clause { return clause{text: q.name(q.at) + " IS NOT NUL
 func (q *query) selecting(where clause, byID bool) string {
 	var names []string
 	for n := range q.columns {
-		names = append(names, fmt.Sprintf(q.engine.column, q.name(n)))
+		names = append(names, q.engine.Column(q.name(n)))
 	}
 	order := q.name(q.key)
 	if q.at >= 0 && q.at != q.key && !byID {
 		order = q.name(q.at) + ", " + order
 	}
-	return "SELECT " + strings.Join(names, ", ") + q.from() + "\nWHERE " + q.numbered(where.text) + " ORDER BY " + order +
+	return "SELECT " + strings.Join(names, ", ") + q.from() + "\nWHERE " + q.engine.Numbered(where.text, placeholder) + " ORDER BY " + order +
 		fmt.Sprintf(" LIMIT %d", sources.MaxBatch)
 }
 
 // from holds the user's query; its end may be a comment.
 func (q *query) from() string { return " FROM (\n" + q.text + "\n) AS q" }
 
-// numbered writes the placeholders as the database wants them.
-func (q *query) numbered(text string) string {
-	if !q.engine.numbered {
-		return strings.ReplaceAll(text, placeholder, "?")
-	}
-	var out strings.Builder
-	for n, part := range strings.Split(text, placeholder) {
-		if n > 0 {
-			fmt.Fprintf(&out, "$%d", n)
-		}
-		out.WriteString(part)
-	}
-	return out.String()
-}
-
 // describe asks for the query's columns. It reads no row.
 func (p *pull) describe() error {
 	var columns []column
 	p.query = &query{text: p.source.query}
-	err := p.inTransaction(func(ctx context.Context, tx *sql.Tx) error {
+	err := p.session.Read(p.ctx, func(ctx context.Context, tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, "SELECT *"+p.query.from()+" LIMIT 0")
 		if err != nil {
 			return err
@@ -124,51 +110,6 @@ func (p *pull) describe() error {
 	return nil
 }
 
-// inTransaction runs f in a read-only transaction, within the setting timeout.
-func (p *pull) inTransaction(f func(ctx context.Context, tx *sql.Tx) error) error {
-	ctx, cancel := context.WithTimeout(p.ctx, p.settings.Timeout)
-	defer cancel()
-	err := p.transact(ctx, f)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil && p.ctx.Err() == nil:
-		return tooSlow(p.settings.Timeout)
-	}
-	return p.explain(p.ctx, err)
-}
-
-func (p *pull) transact(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) (err error) {
-	if p.conn == nil {
-		if err := p.connect(ctx); err != nil {
-			return err
-		}
-	}
-	tx, err := p.conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if p.engine.begin != nil {
-		if err := p.engine.begin(ctx, tx, p.settings.Timeout); err != nil {
-			return err
-		}
-	}
-	return f(ctx, tx)
-}
-
-func (p *pull) connect(ctx context.Context) (err error) {
-	if p.engine.check != nil {
-		if err := p.engine.check(); err != nil {
-			return err
-		}
-	}
-	if p.conn, err = p.db.Conn(ctx); err != nil || p.engine.prepare == nil {
-		return err
-	}
-	return p.engine.prepare(ctx, p.conn, p.settings.Timeout)
-}
-
 // page is a run of rows in their order.
 type page struct {
 	rows [][]any
@@ -179,7 +120,7 @@ type page struct {
 // read reads a page: at most [sources.MaxBatch] rows and, as long as it is more than one, [sources.BatchBytes].
 func (p *pull) read(where clause, byID bool) (got page, err error) {
 	where = and(where, clause{text: p.query.name(p.query.key) + " IS NOT NULL"})
-	err = p.inTransaction(func(ctx context.Context, tx *sql.Tx) error {
+	err = p.session.Read(p.ctx, func(ctx context.Context, tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, p.query.selecting(where, byID), where.args...)
 		if err != nil {
 			return err
@@ -213,12 +154,7 @@ func (q *query) scan(rows *sql.Rows) (row []any, bytes int, err error) {
 		return nil, 0, err
 	}
 	for n, v := range row {
-		switch v := v.(type) {
-		case []byte:
-			row[n] = string(v)
-		case float32:
-			row[n] = float64(v)
-		}
+		row[n] = plain(v)
 		if text, ok := row[n].(string); ok {
 			bytes += len(text)
 		}
@@ -226,9 +162,29 @@ func (q *query) scan(rows *sql.Rows) (row []any, bytes int, err error) {
 	return row, bytes, nil
 }
 
+// plain gives equal values one type, that which [fromJSON] gives them too: ids are compared. A driver's type may depend
+// on the protocol (MySQL's unsigned numbers do).
+func plain(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		return string(v)
+	case uint64:
+		if v <= math.MaxInt64 {
+			return int64(v)
+		}
+	case float32:
+		return plain(float64(v))
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<63 {
+			return int64(v)
+		}
+	}
+	return v
+}
+
 // lacksID tells whether a row has no id.
 func (p *pull) lacksID() (found bool, err error) {
-	err = p.inTransaction(func(ctx context.Context, tx *sql.Tx) error {
+	err = p.session.Read(p.ctx, func(ctx context.Context, tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, "SELECT 1"+p.query.from()+" WHERE "+p.query.name(p.query.key)+" IS NULL LIMIT 1")
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package sqlsource
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"iter"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"socialhub-sync/sources"
+	"socialhub-sync/sources/sql/engine"
 )
 
 // errEnough ends a pull whose caller takes no more.
@@ -19,8 +19,8 @@ var errEnough = errors.New("the caller takes no more")
 // Pull implements [sources.Source].
 func (s *source) Pull(ctx context.Context, req sources.Request) iter.Seq2[sources.Batch, error] {
 	return func(yield func(sources.Batch, error) bool) {
-		p := &pull{source: s, ctx: ctx, req: &req, yield: yield, now: time.Now(), unread: map[any]bool{}}
-		defer p.close()
+		p := &pull{source: s, ctx: ctx, req: &req, yield: yield, now: time.Now(), session: s.engine.Session(), unread: map[any]bool{}}
+		defer p.session.Close()
 		if err := p.run(); err != nil && !errors.Is(err, errEnough) {
 			yield(sources.Batch{}, err)
 		}
@@ -35,20 +35,14 @@ type pull struct {
 	yield func(sources.Batch, error) bool
 	now   time.Time
 
-	conn  *sql.Conn
-	query *query
-	state *state
-	sent  string // the cursor that was yielded last
+	session *engine.Session
+	query   *query
+	state   *state
+	sent    string // the cursor that was yielded last
 	// fresh: nothing was read before, or what was means nothing any more. So all is, from the start.
 	fresh bool
 	// unread are the ids of rows that this pull could not read.
 	unread map[any]bool
-}
-
-func (p *pull) close() {
-	if p.conn != nil {
-		_ = p.conn.Close()
-	}
 }
 
 // phase is a part of the rows that is read page by page.
@@ -60,6 +54,8 @@ type phase struct {
 	byID bool
 	// moves tells whether the stored cursor follows. That of a backfill always does.
 	moves bool
+	// marks: where the cursor stands is noted before.
+	marks bool
 }
 
 func (p *pull) run() error {
@@ -78,6 +74,9 @@ func (p *pull) run() error {
 		phases = p.phases
 	}
 	for _, ph := range phases() {
+		if ph.marks {
+			p.state.setMark(p.now, p.settings.Rescan)
+		}
 		if err := p.walk(ph); err != nil {
 			return err
 		}
@@ -135,10 +134,7 @@ func (p *pull) phases() []phase {
 	if !old.isZero() && p.settings.Rescan > 0 {
 		list = append(list, phase{where: and(back, q.beside("<=", old))})
 	}
-	if !isTime && p.settings.Rescan > 0 {
-		p.state.setMark(p.now, p.settings.Rescan)
-	}
-	return append(list, phase{where: q.dated(), from: old, moves: true})
+	return append(list, phase{where: q.dated(), from: old, moves: true, marks: !isTime && p.settings.Rescan > 0})
 }
 
 // undated are the rows that have no place in the order of the cursor column. A backfill remembers where it stands in
@@ -148,13 +144,13 @@ func (q *query) undated(from position) phase {
 }
 
 // lookBack is the condition for the rows of the last while, see [Settings].Rescan. A cursor that is no time is
-// measured by where it stood that long ago.
+// measured by where it stood that long before the last poll.
 func (p *pull) lookBack() (where clause, isTime bool) {
 	q, old := p.query, p.state.position
 	if at, ok := q.moment(old); ok {
 		return q.compare(q.at, ">=", at.back(p.settings.Rescan)), true
 	}
-	if since := p.state.since(p.now, p.settings.Rescan); !since.isZero() {
+	if since := p.state.since(p.settings.Rescan); !since.isZero() {
 		return q.beside(">", since), false
 	}
 	return clause{}, false
@@ -240,6 +236,9 @@ func (p *pull) hand(rows [][]any, ph phase) error {
 func (p *pull) passes(when moment, isTime bool) bool {
 	if isTime {
 		return !when.After(p.now)
+	}
+	if _, was := p.query.moment(p.state.position); was { // a text such as "n/a" comes after all times
+		return false
 	}
 	switch p.query.columns[p.query.at].typeName {
 	case "TIMESTAMP", "TIMESTAMPTZ", "DATETIME", "DATE":

@@ -142,30 +142,66 @@ func TestARowFromTheFutureDoesNotTakeTheCursorWithIt(t *testing.T) {
 	})
 }
 
+// TestALateRowIsFoundByANumberToo: the cursor stood at 200 thirteen minutes ago, at 400 nine minutes ago, and the last
+// poll was two minutes ago. If no poll succeeds for hours, what that one missed is found all the same.
 func TestALateRowIsFoundByANumberToo(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e testEngine, address string) {
 		c := reviews(t, e, address, 600, func(n int) string { return quoted(n) })
-		c.cursor, c.query = "id", "SELECT no AS id, body AS message FROM review WHERE no <> 300"
+		c.cursor, c.query = "id", "SELECT no AS id, body AS message FROM review"
 		src := c.open(t)
 		first := poll(t, src, "")
-		c.query = "SELECT no AS id, body AS message FROM review"
 		s := mustState(t, first.cursor)
 		if len(s.Marks) != 1 || !s.Marks[0].isZero() || s.At == nil {
 			t.Fatalf("state %+v", s)
 		}
-		// The cursor stood at 200 eleven minutes ago, and at 400 nine minutes ago.
-		now := time.Now()
-		s.Marks = []mark{
-			{Time: now.Add(-11 * time.Minute).Unix(), position: atID(s, 200)},
-			{Time: now.Add(-9 * time.Minute).Unix(), position: atID(s, 400)},
+		for _, outage := range []time.Duration{0, 5 * time.Hour} {
+			now := time.Now()
+			ago := func(minutes time.Duration) int64 { return now.Add(-minutes*time.Minute - outage).Unix() }
+			s.Marks = []mark{{ago(13), atID(s, 200)}, {ago(9), atID(s, 400)}, {ago(2), atID(s, 599)}}
+			got := poll(t, src, s.text())
+			if len(got.items) != 399 || got.texts()[0] != "body 201" {
+				t.Errorf("%d rows: %q", len(got.items), got.texts())
+			}
+			marks := mustState(t, got.cursor).Marks
+			if want := map[time.Duration]int{0: 4, 5 * time.Hour: 2}[outage]; len(marks) != want || marks[want-1].Time < now.Unix() {
+				t.Errorf("marks %+v", marks)
+			}
 		}
-		runSQL(t, address, "UPDATE review SET body = 'late' WHERE no = 300")
-		got := poll(t, src, s.text())
-		if len(got.items) != 398 || got.texts()[0] != "body 201" {
-			t.Errorf("%d rows: %q", len(got.items), got.texts())
+	})
+}
+
+// TestNoMarkIsSetBeforeTheLastWhileIsRead: a poll that ends before has not found what is late, so the next one must.
+func TestNoMarkIsSetBeforeTheLastWhileIsRead(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e testEngine, address string) {
+		runSQL(t, address, "CREATE TABLE review (no bigint PRIMARY KEY, body "+e.text+", step bigint)")
+		insert(t, address, "review", 5, func(n int) string {
+			return fmt.Sprintf("%d, 'body %d', %s", n, n, []string{"NULL", "1", "2", "3", "4"}[n])
+		})
+		src := config{database: address, cursor: "step", query: "SELECT no AS id, body AS message, step FROM review"}.open(t)
+		s := mustState(t, poll(t, src, "").cursor)
+		s.Marks[0].Time -= 3600
+		second := poll(t, src, s.text())
+		if len(second.batches) != 3 || len(second.batches[0].Items) != 1 || len(second.batches[1].Items) != 4 {
+			t.Fatalf("got %+v", second.batches)
 		}
-		if marks := mustState(t, got.cursor).Marks; len(marks) != 3 || marks[2].Time < now.Unix() {
-			t.Errorf("marks %+v", marks)
+		for n, b := range second.batches {
+			if marked := b.Cursor != "" && len(mustState(t, b.Cursor).Marks) == 2; marked != (n == 2) {
+				t.Errorf("the cursor of batch %d is %q", n, b.Cursor)
+			}
+		}
+	})
+}
+
+// TestATextThatIsNoTimeDoesNotTakeTheCursorWithIt: it comes after all times.
+func TestATextThatIsNoTimeDoesNotTakeTheCursorWithIt(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e testEngine, address string) {
+		runSQL(t, address, "CREATE TABLE review (no bigint PRIMARY KEY, at "+e.text+")", "INSERT INTO review VALUES (1, '2026-03-01 12:00:00'), (2, 'n/a')")
+		src := config{database: address, cursor: "at", query: "SELECT no AS id, 'text' AS message, at FROM review", more: "rescan: 0s"}.open(t)
+		first := poll(t, src, "")
+		runSQL(t, address, "INSERT INTO review VALUES (3, '2026-03-01 13:00:00')")
+		second := poll(t, src, first.cursor)
+		if len(first.items) != 2 || len(second.items) != 2 || second.items[0].Interaction.NetworkItemID != "test-3" {
+			t.Errorf("%d items, then %+v", len(first.items), second.items)
 		}
 	})
 }
@@ -195,12 +231,12 @@ func TestMarksTellWhereTheCursorStood(t *testing.T) {
 	begin := time.Unix(1_800_000_000, 0)
 	for minute := range int64(60) {
 		now := begin.Add(time.Duration(minute) * time.Minute)
-		since := s.since(now, 10*time.Minute)
+		since := s.since(10 * time.Minute)
 		if minute < 10 && !since.isZero() {
 			t.Errorf("after %d minutes it stood at %v ten minutes ago", minute, since)
 		}
-		if minute >= 12 {
-			if stood, ok := since.At.(int64); !ok || stood > minute-10 || stood < minute-13 {
+		if minute >= 14 {
+			if stood, ok := since.At.(int64); !ok || stood > minute-10 || stood < minute-14 {
 				t.Errorf("after %d minutes it stood at %v ten minutes ago", minute, since.At)
 			}
 		}
@@ -210,7 +246,8 @@ func TestMarksTellWhereTheCursorStood(t *testing.T) {
 	if len(s.Marks) > 12 {
 		t.Errorf("%d marks", len(s.Marks))
 	}
-	if !s.since(begin, 10*time.Minute).isZero() {
+	s.setMark(begin, 10*time.Minute)
+	if !s.since(10 * time.Minute).isZero() {
 		t.Error("a clock that was set back is believed")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"socialhub-sync/sources"
+	"socialhub-sync/sources/sql/engine"
 )
 
 // fieldKind is how a field's value is written as JSON.
@@ -90,7 +91,7 @@ type column struct {
 
 // mapping says what the query's columns are.
 type mapping struct {
-	engine  *engine
+	engine  *engine.Engine
 	zone    *time.Location
 	prefix  string
 	columns []column
@@ -189,7 +190,7 @@ func (m *mapping) moment(p position) (moment, bool) {
 
 // zoneOf is the zone of a column's times that come without one.
 func (m *mapping) zoneOf(column int) *time.Location {
-	if m.engine.isUTC != nil && m.engine.isUTC(m.columns[column].typeName) {
+	if m.engine.IsUTC(m.columns[column].typeName) {
 		return time.UTC
 	}
 	return m.zone
@@ -307,7 +308,13 @@ func (m *mapping) raw(f mapped, v any) ([]byte, error) {
 }
 
 func (m *mapping) rawTime(f mapped, v any, text string) []byte {
-	if n, ok := v.(int64); ok {
+	n, isNumber := v.(int64)
+	if !isNumber && strings.HasPrefix(m.columns[f.column].typeName, "INT") { // Postgres gives numbers as texts
+		var err error
+		n, err = strconv.ParseInt(text, 10, 64)
+		isNumber = err == nil
+	}
+	if isNumber {
 		return appendText(nil, fromEpoch(n).UTC().Format(time.RFC3339Nano))
 	}
 	if text == "" || isNoDate(text) {

@@ -169,6 +169,34 @@ func TestABadRowIsOneFaultUntilItIsMended(t *testing.T) {
 	})
 }
 
+// TestABadRowIsRememberedOnceWhateverTheTypeOfItsId: a driver may give a number in two types, and JSON in a third.
+func TestABadRowIsRememberedOnceWhateverTheTypeOfItsId(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e testEngine, address string) {
+		for n, typeName := range map[string][]string{
+			"postgres": {"double precision", "numeric"}, "mariadb": {"bigint unsigned", "double"}, "sqlite": {"real", "text"},
+		}[e.name] {
+			table := fmt.Sprintf("t%d", n)
+			runSQL(t, address, fmt.Sprintf("CREATE TABLE %s (no %s, body %s)", table, typeName, e.json), "INSERT INTO "+table+" VALUES (5, '[]')")
+			src := config{database: address, query: "SELECT no AS id, body AS item FROM " + table}.open(t)
+			first := poll(t, src, "")
+			second := poll(t, src, first.cursor)
+			if second.cursor != first.cursor || second.rereads() != nil || len(mustState(t, first.cursor).Faults) != 1 {
+				t.Errorf("%s: the cursor %s became %s, forgotten: %q", typeName, first.cursor, second.cursor, second.rereads())
+			}
+		}
+	})
+}
+
+func TestATimeMayBeANumber(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e testEngine, address string) {
+		runSQL(t, address, "CREATE TABLE review (no bigint, at bigint)", "INSERT INTO review VALUES (1, 1782907200)")
+		got := poll(t, config{database: address, query: "SELECT no AS id, 'text' AS message, at AS " + e.named("createdTime") + " FROM review"}.open(t), "")
+		if want := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC); len(got.items) != 1 || !got.items[0].Interaction.CreatedTime.Equal(want) {
+			t.Errorf("got %+v", got.items)
+		}
+	})
+}
+
 func TestRowsWithoutAnIdAreOneFaultUntilTheyHaveOne(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e testEngine, address string) {
 		runSQL(t, address, fmt.Sprintf("CREATE TABLE review (no bigint, body %s, at %s)", e.text, e.time))

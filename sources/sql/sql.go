@@ -13,7 +13,6 @@ package sqlsource
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +20,7 @@ import (
 	"time"
 
 	"socialhub-sync/sources"
+	"socialhub-sync/sources/sql/engine"
 )
 
 // New returns the adapter.
@@ -56,7 +56,7 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	var faults []error
 	fault := func(key, problem string) { faults = append(faults, &sources.SettingError{Key: key, Problem: problem}) }
-	if _, err := parseAddress(s.Database.Reveal()); err != nil {
+	if _, err := engine.Parse(s.Database.Reveal()); err != nil {
 		faults = append(faults, err)
 	}
 	if problem := queryProblem(trimQuery(s.Query)); problem != "" {
@@ -97,7 +97,7 @@ func queryProblem(query string) string {
 
 // Open implements [sources.Settings].
 func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, error) {
-	address, err := parseAddress(s.Database.Reveal())
+	address, err := engine.Parse(s.Database.Reveal())
 	if err != nil {
 		return nil, err
 	}
@@ -105,16 +105,13 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 	if err != nil {
 		return nil, &sources.SettingError{Key: "time_zone", Problem: "not known on this machine"}
 	}
-	src := &source{settings: *s, query: trimQuery(s.Query), zone: zone, prefix: s.Prefix, logger: env.Logger, secrets: address.secrets}
+	src := &source{settings: *s, query: trimQuery(s.Query), zone: zone, prefix: s.Prefix, logger: env.Logger}
 	if src.prefix == "" {
 		src.prefix = env.Name
 	}
-	if src.engine, src.db, err = address.open(env.Dir, s.Timeout); err != nil {
+	if src.engine, err = address.Open(env.Dir, s.Timeout); err != nil {
 		return nil, err
 	}
-	// A connection lives as long as a pull: between polls the server has one connection less.
-	src.db.SetMaxOpenConns(1)
-	src.db.SetMaxIdleConns(-1)
 	return src, nil
 }
 
@@ -124,11 +121,8 @@ type source struct {
 	zone     *time.Location
 	prefix   string
 	logger   *slog.Logger
-	engine   *engine
-	db       *sql.DB
-	// secrets are what the address holds and nobody may see.
-	secrets []string
+	engine   *engine.Engine
 }
 
 // Close implements [sources.Source].
-func (s *source) Close() error { return s.db.Close() }
+func (s *source) Close() error { return s.engine.Close() }

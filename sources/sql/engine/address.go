@@ -1,7 +1,6 @@
-package sqlsource
+package engine
 
 import (
-	"context"
 	"database/sql"
 	"net/url"
 	"path/filepath"
@@ -11,38 +10,23 @@ import (
 	"socialhub-sync/sources"
 )
 
-// engine is what differs between the databases.
-type engine struct {
-	// quote stands around an identifier, twice where it stands inside of one.
-	quote string
-	// column is how a column is read: %s is its quoted name.
-	column string
-	// rows tells that (a, b) > (x, y) is served by an index. MySQL and MariaDB read all rows for it.
-	rows bool
-	// numbered placeholders are $1, $2; else ?.
-	numbered bool
-	// check looks before a connection is made, prepare sets it up, begin a transaction; nil: nothing to do.
-	check   func() error
-	prepare func(ctx context.Context, conn *sql.Conn, timeout time.Duration) error
-	begin   func(ctx context.Context, tx *sql.Tx, timeout time.Duration) error
-	// isUTC tells whether times of that type come without a zone but in UTC.
-	isUTC func(columnType string) bool
-	// explain says what the database's own error means; false: it is none.
-	explain func(err error) (trouble, bool)
-	// file is a SQLite database's path as the user wrote it.
-	file string
-}
-
-// name quotes a column's name.
-func (e *engine) name(column string) string {
-	return e.quote + strings.ReplaceAll(column, e.quote, e.quote+e.quote) + e.quote
-}
-
-// address is a checked `database:`.
-type address struct {
-	open func(dir string, timeout time.Duration) (*engine, *sql.DB, error)
+// Address is a checked `database:`.
+type Address struct {
+	open func(dir string, timeout time.Duration) (dialect, *sql.DB, error)
 	// password and the query's values must not be shown.
 	secrets []string
+}
+
+// Open opens the database without connecting to it. A file is relative to dir; timeout bounds each [Session.Read].
+func (a *Address) Open(dir string, timeout time.Duration) (*Engine, error) {
+	dialect, db, err := a.open(dir, timeout)
+	if err != nil {
+		return nil, err
+	}
+	// A connection lives as long as a session: between polls the server has one connection less.
+	db.SetMaxOpenConns(1)
+	db.SetMaxIdleConns(-1)
+	return &Engine{db: db, timeout: timeout, secrets: a.secrets, dialect: dialect}, nil
 }
 
 const addressProblem = "want postgres://user:password@host:5432/name, mysql://user:password@host:3306/name or sqlite:FILE"
@@ -51,8 +35,8 @@ func databaseError(problem string) error {
 	return &sources.SettingError{Key: "database", Problem: problem}
 }
 
-// parseAddress reads the setting. Its errors are [*sources.SettingError] and show nothing of it.
-func parseAddress(text string) (*address, error) {
+// Parse reads the setting `database`. Its errors are [*sources.SettingError] and show nothing of it.
+func Parse(text string) (*Address, error) {
 	if file, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		return parseSQLite(file)
 	}
@@ -63,7 +47,7 @@ func parseAddress(text string) (*address, error) {
 	case err != nil:
 		return nil, databaseError("not an address; " + addressProblem + ", with special characters of the password as %XX")
 	}
-	var a *address
+	var a *Address
 	switch u.Scheme {
 	case "postgres", "postgresql":
 		a, err = parsePostgres(u)

@@ -1,4 +1,4 @@
-package sqlsource
+package engine
 
 import (
 	"database/sql"
@@ -12,28 +12,28 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-func parseSQLite(file string) (*address, error) {
+func parseSQLite(file string) (*Address, error) {
 	if file == "" || strings.HasPrefix(file, ":memory:") || strings.HasPrefix(file, "//") || strings.ContainsRune(file, 0) {
 		return nil, databaseError("sqlite: needs the path of a file, such as sqlite:reviews.db")
 	}
-	open := func(dir string, timeout time.Duration) (*engine, *sql.DB, error) {
+	open := func(dir string, timeout time.Duration) (dialect, *sql.DB, error) {
 		path := inFolder(dir, file)
 		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 			"mode": {"ro"},
-			// The first pragma by itself refuses every write; so would the mode, but for this file only.
+			// The first pragma refuses every write by itself; the mode does for this file, whatever the pragma is set to.
 			"_pragma": {"query_only(1)", "busy_timeout(10000)"},
 		}.Encode()}
 		db, err := sql.Open("sqlite", u.String())
-		e := &engine{
+		d := dialect{
 			quote: `"`,
 			// The plus takes the declared type away, by which the driver would make times of texts.
 			column: "+%s",
-			rows:   true, explain: explainSQLite, file: file,
+			rows:   true, classify: classifySQLite,
 			check: func() error { return presentFile(path) },
 		}
-		return e, db, err
+		return d, db, err
 	}
-	return &address{open: open}, nil
+	return &Address{open: open}, nil
 }
 
 // presentFile wants a database there: an empty file is one for SQLite, and so is one that it would make.
@@ -50,8 +50,8 @@ func presentFile(path string) error {
 	return nil
 }
 
-// explainSQLite shows SQLite's own messages: they quote the query and never a row.
-func explainSQLite(err error) (trouble, bool) {
+// classifySQLite shows SQLite's own messages: they quote the query and never a row.
+func classifySQLite(err error) (trouble, bool) {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return trouble{}, false

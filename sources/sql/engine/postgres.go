@@ -1,4 +1,4 @@
-package sqlsource
+package engine
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // connectTimeout bounds the making of a connection where the setting timeout is longer.
 const connectTimeout = 15 * time.Second
 
-func parsePostgres(u *url.URL) (*address, error) {
+func parsePostgres(u *url.URL) (*Address, error) {
 	config, err := pgx.ParseConfig(u.String())
 	if err != nil { // The parser's error may show the password.
 		return nil, databaseError("not an address that Postgres takes; want postgres://user:password@host:5432/name?sslmode=require")
@@ -30,16 +30,16 @@ func parsePostgres(u *url.URL) (*address, error) {
 	}
 	// No prepared statements with names: a pooler in transaction mode may stand between.
 	config.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	open := func(string, time.Duration) (*engine, *sql.DB, error) {
-		return &engine{
+	open := func(string, time.Duration) (dialect, *sql.DB, error) {
+		return dialect{
 			quote: `"`,
 			// As text, because a Go type can't hold all values, such as the time "infinity".
 			column: "%s::text",
 			rows:   true, numbered: true,
-			begin: beginPostgres, explain: explainPostgres,
+			begin: beginPostgres, classify: classifyPostgres,
 		}, sql.OpenDB(stdlib.GetConnector(*config)), nil
 	}
-	return &address{open: open}, nil
+	return &Address{open: open}, nil
 }
 
 // beginPostgres makes the transaction's settings. Not the session's, which a pooler would hand to others.
@@ -49,8 +49,8 @@ func beginPostgres(ctx context.Context, tx *sql.Tx, timeout time.Duration) error
 	return err
 }
 
-// explainPostgres knows the classes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
-func explainPostgres(err error) (trouble, bool) {
+// classifyPostgres knows the classes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+func classifyPostgres(err error) (trouble, bool) {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return trouble{}, false

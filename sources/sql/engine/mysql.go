@@ -1,4 +1,4 @@
-package sqlsource
+package engine
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // tlsModes are what `?tls=` may say, in the driver's words.
 var tlsModes = []string{"true", "false", "preferred", "skip-verify"}
 
-func parseMySQL(u *url.URL) (*address, error) {
+func parseMySQL(u *url.URL) (*Address, error) {
 	config := mysql.NewConfig()
 	config.User = u.User.Username()
 	config.Passwd, _ = u.User.Password()
@@ -44,19 +44,19 @@ func parseMySQL(u *url.URL) (*address, error) {
 	case config.Net == "tcp" && u.Hostname() == "":
 		return nil, databaseError("has no host; want mysql://user:password@host:3306/name, or ?socket=/PATH at its end")
 	}
-	open := func(_ string, timeout time.Duration) (*engine, *sql.DB, error) {
+	open := func(_ string, timeout time.Duration) (dialect, *sql.DB, error) {
 		config.Timeout = min(timeout, connectTimeout)
 		connector, err := mysql.NewConnector(config)
 		if err != nil {
-			return nil, nil, databaseError("not an address that MySQL takes")
+			return dialect{}, nil, databaseError("not an address that MySQL takes")
 		}
-		return &engine{
+		return dialect{
 			quote: "`", column: "%s", prepare: prepareMySQL,
-			isUTC:   func(columnType string) bool { return columnType == "TIMESTAMP" }, // by the session's time_zone
-			explain: explainMySQL,
+			utcType:  "TIMESTAMP", // by the session's time_zone
+			classify: classifyMySQL,
 		}, sql.OpenDB(connector), nil
 	}
-	return &address{open: open}, nil
+	return &Address{open: open}, nil
 }
 
 // prepareMySQL bounds what the server does for us, by the variable that it knows.
@@ -73,8 +73,8 @@ func prepareMySQL(ctx context.Context, conn *sql.Conn, timeout time.Duration) er
 	return err
 }
 
-// explainMySQL knows the numbers of https://mariadb.com/kb/en/mariadb-error-codes/ and of MySQL.
-func explainMySQL(err error) (trouble, bool) {
+// classifyMySQL knows the numbers of https://mariadb.com/kb/en/mariadb-error-codes/ and of MySQL.
+func classifyMySQL(err error) (trouble, bool) {
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
 		return trouble{}, false

@@ -1,4 +1,4 @@
-package sqlsource
+package engine
 
 import (
 	"context"
@@ -60,19 +60,19 @@ func tooSlow(timeout time.Duration) error {
 
 // explain makes an error of a driver readable. Nothing of it but the database's own words is shown: what the drivers
 // say may hold the whole address.
-func (s *source) explain(ctx context.Context, err error) error {
+func (e *Engine) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if _, ok := errors.AsType[*sources.SettingError](err); ok {
 		return err
 	}
-	if t, ok := s.engine.explain(err); ok {
-		t.text = s.redact(t.text)
-		return t.error(s.settings.Timeout)
+	if t, ok := e.classify(err); ok {
+		t.text = e.redact(t.text)
+		return t.error(e.timeout)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return tooSlow(s.settings.Timeout)
+		return tooSlow(e.timeout)
 	}
 	return databaseError("the connection broke or could not be made: " + reason(err))
 }
@@ -95,8 +95,8 @@ func reason(err error) string {
 }
 
 // redact takes out what the address holds beside the host: a server may repeat it.
-func (s *source) redact(text string) string {
-	for _, secret := range s.secrets {
+func (e *Engine) redact(text string) string {
+	for _, secret := range e.secrets {
 		text = strings.ReplaceAll(text, secret, "[redacted]")
 	}
 	const most = 600
