@@ -10,28 +10,29 @@ import (
 )
 
 type adaptersCommand struct {
-	Name string `arg:"" optional:"" help:"Show this one only."`
+	Name string `arg:"" optional:"" help:"Show the settings of this one."`
 }
 
 func (c *adaptersCommand) Run(e *env) error {
-	shown := e.adapters
-	if c.Name != "" {
-		at := slices.IndexFunc(shown, func(a sources.Adapter) bool { return a.Name == c.Name })
-		if at < 0 {
-			return usage("there is no adapter %s; there are %s", c.Name, adapterNames(shown))
+	if c.Name == "" {
+		t := newTable(e.Out, "ADAPTER", "READS")
+		for _, a := range e.adapters {
+			t.row(a.Name, a.Summary)
 		}
-		shown = shown[at : at+1]
+		t.flush()
+		fmt.Fprintln(e.Out, "\n`socialhub-sync adapters NAME` tells the settings of one.")
+		return nil
 	}
-	secrets := false
-	for _, a := range shown {
-		fmt.Fprintf(e.Out, "%s: %s\n\n", a.Name, a.Summary)
-		settings := a.Reference()
-		showSettings(e.Out, settings)
-		fmt.Fprintln(e.Out)
-		secrets = secrets || slices.ContainsFunc(settings, func(s sources.Setting) bool { return s.Secret })
+	at := slices.IndexFunc(e.adapters, func(a sources.Adapter) bool { return a.Name == c.Name })
+	if at < 0 {
+		return usage("there is no adapter %s; there are %s", c.Name, adapterNames(e.adapters))
 	}
-	if secrets {
-		fmt.Fprintln(e.Out, "A secret may lie in a file: write its key with _file at the end, and the path.")
+	a := e.adapters[at]
+	fmt.Fprintf(e.Out, "%s: %s\n\n", a.Name, a.Summary)
+	settings := a.Reference()
+	showSettings(e.Out, settings)
+	if slices.ContainsFunc(settings, func(s sources.Setting) bool { return s.Secret }) {
+		fmt.Fprintln(e.Out, "\nA secret may lie in a file: write its key with _file at the end, and the path.")
 	}
 	return nil
 }

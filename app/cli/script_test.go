@@ -61,6 +61,7 @@ func (t tests) Run() int {
 
 // program is what main is.
 func program() {
+	trustReplay()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(cli.Run(ctx, os.Args[1:], builtin.Adapters(), cli.Process()))

@@ -35,7 +35,7 @@ import (
 func New() sources.Adapter {
 	return sources.Adapter{
 		Name:     "jsonl",
-		Summary:  "Files with one interaction as JSON per line",
+		Summary:  "files with one interaction as JSON per line",
 		Settings: func() sources.Settings { return &Settings{} },
 	}
 }
