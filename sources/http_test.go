@@ -141,9 +141,27 @@ func TestRetryAfterIsClamped(t *testing.T) {
 		{"Sat, 31 Jan 2026 11:00:00 GMT", time.Second, true},
 		{"Sat, 31 Jan 2126 12:00:00 GMT", MaxRetryAfter, true},
 	} {
-		got, known := retryAfter(http.Header{"Retry-After": {c.value}}, now)
+		got, known := RetryAfter(http.Header{"Retry-After": {c.value}}, now)
 		if got != c.want || known != c.known {
 			t.Errorf("%q: got %s, %t, want %s, %t", c.value, got, known, c.want, c.known)
+		}
+	}
+}
+
+func TestTheEndOfALimitOfRequestsIsRead(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	for _, c := range []struct {
+		remaining, reset string
+		want             time.Duration
+		known            bool
+	}{
+		{"0", "1800000060", time.Minute, true}, {"", "60", time.Minute, true}, {"0", "1799999999", time.Second, true},
+		{"0", "99999999999999999999", MaxRetryAfter, true}, {"5", "60", 0, false}, {"0", "", 0, false}, {"0", "soon", 0, false},
+	} {
+		got, known := RateLimitReset(http.Header{"X-Ratelimit-Remaining": {c.remaining}, "X-Ratelimit-Reset": {c.reset}}, now)
+		if got != c.want || known != c.known {
+			t.Errorf("%q, %q: got %s, %t", c.remaining, c.reset, got, known)
 		}
 	}
 }

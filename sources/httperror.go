@@ -41,7 +41,7 @@ func (c *HTTPClient) statusError(resp *http.Response, now time.Time) error {
 		Status: code, Header: resp.Header, Body: body,
 		Err: &SettingError{Key: c.options.URLSetting, Problem: problem},
 	}
-	after, known := retryAfter(resp.Header, now)
+	after, known := RetryAfter(resp.Header, now)
 	switch code {
 	case http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		if known {
@@ -86,14 +86,15 @@ func (c *HTTPClient) transportError(outer, limited context.Context, u *url.URL, 
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("fetch %s: %s", ShownURL(u), shownReason(err))
+	return fmt.Errorf("fetch %s: %s", ShownURL(u), ShownReason(err))
 }
 
 // quoted is a text in quotes, with escapes as %q writes them.
 var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 
-// shownReason tells an error of package net/http without what it quotes of the answer, which may repeat the address.
-func shownReason(err error) string {
+// ShownReason is the text of an error of package net/http or encoding/json as it may stand in an error: without what it
+// quotes of the answer, which may be content or repeat the address.
+func ShownReason(err error) string {
 	reason := err.Error()
 	switch {
 	case strings.Contains(reason, "Location header"):
@@ -114,18 +115,41 @@ func ShownURL(u *url.URL) string {
 	return shown.String() + "/…"
 }
 
-// retryAfter reads Retry-After, which is in seconds or a date, as 1 s to [MaxRetryAfter].
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+// RetryAfter reads when to come back, as 1 s to [MaxRetryAfter]: Retry-After, in seconds or a date.
+func RetryAfter(h http.Header, now time.Time) (wait time.Duration, known bool) {
 	value := strings.TrimSpace(h.Get("Retry-After"))
-	wait, known := seconds(value)
-	if !known {
+	if wait, known = seconds(value); !known {
 		at, err := http.ParseTime(value)
 		if err != nil {
 			return 0, false
 		}
 		wait = at.Sub(now)
 	}
-	return min(max(wait, time.Second), MaxRetryAfter), true
+	return saneWait(wait), true
+}
+
+// RateLimitReset reads when a limit of requests ends, as 1 s to [MaxRetryAfter], of an answer without Retry-After:
+// where nothing remains, X-RateLimit-Reset, a time (Mastodon) or seconds since 1970 or from now (others).
+func RateLimitReset(h http.Header, now time.Time) (wait time.Duration, known bool) {
+	if left := h.Get("X-RateLimit-Remaining"); left != "" && left != "0" {
+		return 0, false // not the reason for this answer
+	}
+	reset := strings.TrimSpace(h.Get("X-RateLimit-Reset"))
+	if at, err := time.Parse(time.RFC3339, reset); err == nil {
+		return saneWait(at.Sub(now)), true
+	}
+	const since1970 = 1e9 * time.Second
+	if wait, known = seconds(reset); wait > since1970 {
+		wait = time.Unix(int64(wait/time.Second), 0).Sub(now)
+	}
+	if !known {
+		return 0, false
+	}
+	return saneWait(wait), true
+}
+
+func saneWait(wait time.Duration) time.Duration {
+	return min(max(wait, time.Second), MaxRetryAfter)
 }
 
 // freshUntil reads Cache-Control: max-age, less the Age that the answer has already; zero if there is none.

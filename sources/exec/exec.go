@@ -29,7 +29,7 @@ import (
 func New() sources.Adapter {
 	return sources.Adapter{
 		Name:     "exec",
-		Summary: "a program in any language, or a Singer tap",
+		Summary:  "a program in any language, or a Singer tap",
 		Settings: func() sources.Settings { return &Settings{Timeout: 10 * time.Minute, Format: formatLines} },
 	}
 }

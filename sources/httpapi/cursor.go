@@ -20,7 +20,8 @@ const (
 
 const cursorVersion = 1
 
-// leastWalk is how many pages a walk must have behind it to be stored: a shorter one is soon done again.
+// leastWalk is how many pages a walk must have behind it to be stored: a shorter one is soon done again, unless there are
+// details, a request for each item.
 const leastWalk = 10
 
 // maxAhead is how far a stored time may be ahead of our clock before it is not believed.

@@ -119,3 +119,35 @@ func TestADetailInTroubleKeepsTheCursor(t *testing.T) {
 		t.Errorf("%v %q", p.err, p.cursor)
 	}
 }
+
+// A page of 30 topics takes 31 requests, of which an API may allow 60 a minute.
+func TestAShortWalkWithDetailsGoesOnWhereAQuotaCutIt(t *testing.T) {
+	t.Parallel()
+	left := 5
+	a := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if left--; left < 0 {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		if page, found := strings.CutPrefix(r.URL.Path, "/pages/"); found && page < "3" {
+			fmt.Fprintf(w, `{"next":"/pages/%c","items":[{"id":"%s1"},{"id":"%[2]s2"}]}`, page[0]+1, page)
+			return
+		}
+		fmt.Fprint(w, `{"items":[]}`)
+	})
+	s := open(t, "url: "+a.URL+`/pages/1
+items: .items[]
+paging: {kind: url, next: .next}
+details: [{url: "`+a.URL+`/details/\\(.id)", items: '.items[]', map: empty}]`)
+	cut := poll(t, s)
+	if _, later := errors.AsType[*sources.RetryAfterError](cut.err); !later {
+		t.Fatal(cut.err)
+	}
+	a.asked()
+	left = 100
+	pullAll(t, s, sources.Request{Cursor: cut.cursor})
+	if asked := strings.Join(a.asked(), " "); asked != "/pages/2 /details/21 /details/22 /pages/3" {
+		t.Error(asked)
+	}
+}

@@ -285,7 +285,7 @@ func (p *pull) commit(more bool) error {
 		p.cursor.Walk = nil
 		p.cursor.Mark = p.reached()
 		p.batch.Cursor = p.cursor.text()
-	case p.walk.Pages >= leastWalk:
+	case p.walk.Pages >= leastWalk || len(p.settings.Details) > 0:
 		p.cursor.Walk = new(p.walk)
 		p.batch.Cursor = p.cursor.text()
 	}

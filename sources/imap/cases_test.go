@@ -15,6 +15,7 @@ import (
 
 	"socialhub-sync/socialhub"
 	"socialhub-sync/sources"
+	"socialhub-sync/sources/imap/mail"
 	_ "socialhub-sync/sources/sourcetest" // has the flag -update
 )
 
@@ -59,8 +60,9 @@ func TestCases(t *testing.T) {
 			items = nil
 			for n, m := range mails {
 				raw := []byte(strings.ReplaceAll(m, "\n", "\r\n"))
-				whole := readWhole(goimap.UID(n+1), came, raw, &s.Source.(*source).settings)
-				items = append(items, whole.item("mail", s.Source.(*source).own))
+				of := s.Source.(*source)
+				whole := letter{Mail: mail.Parse(raw, of.settings.reading()), uid: goimap.UID(n + 1), arrived: came}
+				items = append(items, whole.item("mail", of.own))
 			}
 			equal(t, "items of mails that are read whole", readFile(t, golden), encode(t, items))
 		})

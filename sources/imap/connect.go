@@ -16,11 +16,14 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"socialhub-sync/sources"
+	"socialhub-sync/sources/imap/mail"
 )
 
-// maxUnread bounds what the server may send, in bytes, without finishing an answer or a mail: the IMAP library
-// reads a line without end into memory.
-const maxUnread = 32 << 20
+// maxUnread bounds what the server may send, in bytes, without finishing an answer or a piece of a mail. The IMAP
+// library reads a line without end into memory, and calls itself for each bracket in a BODYSTRUCTURE: a few MB
+// of brackets would overflow the stack, which ends the process. Its time grows with the square of their number: those
+// that fit in here take it seconds.
+const maxUnread = 32 << 10
 
 var errEndless = errors.New("it sends without end")
 
@@ -229,7 +232,10 @@ func (c *session) said(refused *goimap.Error) string {
 	return c.clean(text)
 }
 
+// maxReason bounds what is shown of a text from outside, in bytes.
+const maxReason = 200
+
 // clean makes a text from outside fit for an error: one short line without the password.
 func (c *session) clean(text string) string {
-	return cutBytes(line(strings.ReplaceAll(text, c.source.settings.Password.Reveal(), "[redacted]")), 200)
+	return mail.OneLine(strings.ReplaceAll(text, c.source.settings.Password.Reveal(), "[redacted]"), maxReason)
 }

@@ -3,8 +3,8 @@
 // A mail becomes an interaction: its subject and readable text are the message, its sender is the interactor, the
 // first mail of its thread (References, else In-Reply-To) is the root. Its networkItemId is the prefix and the Message-ID.
 // Headers and structure come first, then the text parts alone, each up to a limit: attachments are named and never
-// fetched. The cursor is the mailbox's UIDVALIDITY and the last UID; when UIDVALIDITY changes the mailbox
-// is read anew. Nothing is changed on the server unless mark_seen says so.
+// fetched. Package imap/mail makes the text of them. The cursor is the mailbox's UIDVALIDITY and the last UID; when
+// UIDVALIDITY changes the mailbox is read anew. Nothing is changed on the server unless mark_seen says so.
 package imap
 
 import (
@@ -29,7 +29,7 @@ import (
 func New() sources.Adapter {
 	return sources.Adapter{
 		Name:    "imap",
-		Summary: "mails of an IMAP mailbox",
+		Summary: "the mails of an IMAP mailbox",
 		Settings: func() sources.Settings {
 			return &Settings{TLS: tlsAtOnce, Mailbox: "INBOX", Quotes: quotesCut, Timeout: 30 * time.Second, MaxText: 256 << 10}
 		},

@@ -57,7 +57,7 @@ func (p *pull) run(ctx context.Context) error {
 	if err := p.connect(ctx, marks); err != nil {
 		return err
 	}
-	p.at = p.source.position(p.req.Cursor, p.session.box.UIDValidity)
+	p.at = p.source.position(p.req.Cursor, p.session.box)
 	if marks && p.at.Seen < p.at.UID {
 		if err := p.session.markSeen(ctx, p.at.Seen+1, p.at.UID); err != nil {
 			return err
@@ -70,7 +70,7 @@ func (p *pull) run(ctx context.Context) error {
 	if next := p.session.box.UIDNext; next != 0 && next <= p.at.UID+1 {
 		return nil
 	}
-	found, err := p.session.search(ctx, p.criteria())
+	found, err := p.session.find(ctx, p.criteria(), p.at.UID+1, 0)
 	if err != nil {
 		return err
 	}
@@ -94,10 +94,10 @@ func (p *pull) connect(ctx context.Context, write bool) (err error) {
 	return err
 }
 
-// criteria are the mails after the cursor; for a backfill those that were sent in or came in its days. Servers compare
+// criteria are the mails that are wanted of those after the cursor: all, for a backfill those that were sent in or came in its days. Servers compare
 // dates without zones, so a day more on either side is asked for; [sources.Request.Wants] is exact.
 func (p *pull) criteria() *goimap.SearchCriteria {
-	c := &goimap.SearchCriteria{UID: []goimap.UIDSet{{{Start: p.at.UID + 1}}}} // to the end
+	c := &goimap.SearchCriteria{}
 	if !p.req.Backfill {
 		return c
 	}
@@ -117,14 +117,16 @@ func (p *pull) criteria() *goimap.SearchCriteria {
 	return c
 }
 
-// after are the UIDs of a set that are above the last one. (A server's "to the end" has the last mail in it always.)
+// after are the UIDs of a sorted set that are above the last one. (A server's "to the end" has the last mail in it always.)
 func after(last goimap.UID, set goimap.UIDSet) iter.Seq[goimap.UID] {
 	return func(yield func(goimap.UID) bool) {
+		last := last
 		for _, r := range set {
 			for uid := max(r.Start, last+1); uid <= r.Stop && uid > last; uid++ {
 				if !yield(uid) {
 					return
 				}
+				last = uid
 			}
 		}
 	}
@@ -134,7 +136,7 @@ func after(last goimap.UID, set goimap.UIDSet) iter.Seq[goimap.UID] {
 func (p *pull) read(ctx context.Context, uids []goimap.UID) error {
 	if !p.whole {
 		mails, err := p.session.letters(ctx, uids)
-		if _, garbled := errors.AsType[garbledError](err); !garbled {
+		if _, garbled := errors.AsType[garbledError](err); !garbled && !errors.Is(err, errEndless) {
 			if err != nil {
 				return err
 			}
@@ -174,7 +176,7 @@ func (p *pull) again(ctx context.Context) error {
 }
 
 // hand reads the texts of mails and yields them; last is the UID up to which all is read then.
-func (p *pull) hand(ctx context.Context, mails []*mail, last goimap.UID) error {
+func (p *pull) hand(ctx context.Context, mails []*letter, last goimap.UID) error {
 	for {
 		some := mails[:p.fitting(mails)]
 		mails = mails[len(some):]
@@ -198,14 +200,12 @@ func (p *pull) hand(ctx context.Context, mails []*mail, last goimap.UID) error {
 }
 
 // fitting is how many of the mails make one batch.
-func (p *pull) fitting(mails []*mail) int {
+func (p *pull) fitting(mails []*letter) int {
 	size := int64(0)
 	for i, m := range mails {
-		text := int64(len(m.message))
-		for _, t := range m.content.texts {
-			for _, part := range t.wanted() {
-				text += part.size
-			}
+		text := int64(len(m.Text))
+		for _, part := range m.Wanted() {
+			text += part.Size
 		}
 		if size += mailBytes + min(text, maxTextBytes); size > sources.BatchBytes && i > 0 {
 			return i
@@ -214,9 +214,16 @@ func (p *pull) fitting(mails []*mail) int {
 	return len(mails)
 }
 
-func (p *pull) items(mails []*mail) []sources.Item {
+func (p *pull) items(mails []*letter) []sources.Item {
 	var items []sources.Item
 	for _, m := range mails {
+		if m.refused {
+			items = append(items, sources.Item{Fault: &sources.Fault{
+				Place:  fmt.Sprintf("mail with UID %d (UIDVALIDITY %d)", m.uid, p.at.UIDValidity),
+				Reason: "the server lists it and does not send it, or not its text; look at it in a mail program; when it can be read, run a backfill",
+			}})
+			continue
+		}
 		if item := m.item(p.source.prefix, p.source.own); p.req.Wants(item.Interaction.CreatedTime, m.arrived) {
 			items = append(items, item)
 		}
@@ -226,9 +233,7 @@ func (p *pull) items(mails []*mail) []sources.Item {
 
 // markSeen marks mails as read.
 func (c *session) markSeen(ctx context.Context, from, to goimap.UID) error {
-	unseen, err := c.search(ctx, &goimap.SearchCriteria{
-		UID: []goimap.UIDSet{{{Start: from, Stop: to}}}, NotFlag: []goimap.Flag{goimap.FlagSeen},
-	})
+	unseen, err := c.find(ctx, &goimap.SearchCriteria{NotFlag: []goimap.Flag{goimap.FlagSeen}}, from, to)
 	if err != nil {
 		return err
 	}
@@ -287,8 +292,8 @@ func (p position) String() string {
 
 // position returns where to go on: at the start if the stored cursor is of another mailbox, or the server numbered the
 // mails anew. Mails that were read before keep their ids, so that costs nothing but the reading.
-func (s *source) position(text string, uidValidity uint32) position {
-	start := position{Version: cursorVersion, Box: s.boxHash(), UIDValidity: uidValidity, marks: s.settings.MarkSeen}
+func (s *source) position(text string, box *goimap.SelectData) position {
+	start := position{Version: cursorVersion, Box: s.boxHash(), UIDValidity: box.UIDValidity, marks: s.settings.MarkSeen}
 	if text == "" {
 		return start
 	}
@@ -299,8 +304,11 @@ func (s *source) position(text string, uidValidity uint32) position {
 		return start
 	case stored.Box != start.Box:
 		return start
-	case stored.UIDValidity != uidValidity:
+	case stored.UIDValidity != box.UIDValidity:
 		s.logger.Info("server numbered the mails anew, the whole mailbox is read again")
+		return start
+	case box.UIDNext != 0 && box.UIDNext <= stored.UID: // a backup that kept its UIDVALIDITY: numbers come again
+		s.logger.Warn("server gives numbers of mails again, the whole mailbox is read again")
 		return start
 	}
 	start.UID, start.Seen = stored.UID, min(stored.Seen, stored.UID)

@@ -245,8 +245,8 @@ func TestTheCursorOfAnotherMailboxCountsForNothing(t *testing.T) {
 	if err := json.Unmarshal([]byte(cursor), &stored); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "UID in the mailbox itself", goimap.UID(1), ofA.position(cursor, stored.UIDValidity).UID)
-	at := ofB.position(cursor, stored.UIDValidity)
+	equal(t, "UID in the mailbox itself", goimap.UID(1), ofA.position(cursor, &goimap.SelectData{UIDValidity: stored.UIDValidity}).UID)
+	at := ofB.position(cursor, &goimap.SelectData{UIDValidity: stored.UIDValidity})
 	equal(t, "UID in another mailbox with the same UIDVALIDITY", goimap.UID(0), at.UID)
 	for _, bad := range []string{"{", `{"v":9}`, "\x00", `{"v":1,"uid":-1}`} {
 		ids, _ := mustPull(t, ofA, sources.Request{Cursor: bad})

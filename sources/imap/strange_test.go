@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	goimap "github.com/emersion/go-imap/v2"
 
 	"socialhub-sync/sources"
 )
@@ -112,6 +116,148 @@ func TestAMailThatTheServerDescribesWronglyIsReadWhole(t *testing.T) {
 	}
 }
 
+func TestAMailWithALongDescriptionIsReadWhole(t *testing.T) {
+	t.Parallel()
+	address := strangeServer(t, func(command string) string {
+		if strings.Contains(command, "BODYSTRUCTURE") {
+			return described(`("text" "plain" ("a" "` + strings.Repeat("x", 2*maxUnread) + `") NIL NIL "7bit" 4 1)`)
+		}
+		return ""
+	})
+	items, _, err := pullAll(t, open(t, strangeSettings+address+"\n"), sources.Request{})
+	if err != nil || len(items) != 1 {
+		t.Fatalf("%d items, %v", len(items), err)
+	}
+	equal(t, "message", "Strange\n\nText", items[0].Interaction.Message)
+}
+
+// mailbox answers like a server with n mails. It refuses a command when that names a mail and what, as refuse says.
+func mailbox(n int, refuse func(command string, uid int) bool) func(string) string {
+	return func(command string) string {
+		switch {
+		case strings.HasPrefix(command, "EXAMINE"):
+			return fmt.Sprintf("* %d EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %d] x\r\n|OK [READ-ONLY] done", n, n+1)
+		case strings.HasPrefix(command, "UID SEARCH"):
+			found := "* SEARCH"
+			for uid := 1; uid <= n; uid++ {
+				found += fmt.Sprint(" ", uid)
+			}
+			return found + "\r\n|OK done"
+		case !strings.HasPrefix(command, "UID FETCH"):
+			return ""
+		}
+		var reply strings.Builder
+		set, err := imapSet(strings.Fields(command)[2])
+		for uid := 1; uid <= n; uid++ {
+			switch {
+			case err != nil || !set.Contains(goimap.UID(uid)):
+			case refuse(command, uid):
+				return reply.String() + "|NO [SERVERBUG] mail " + fmt.Sprint(uid)
+			case strings.Contains(command, "BODYSTRUCTURE"):
+				header := fmt.Sprintf("Message-ID: <%d@example.org>\r\n", uid)
+				fmt.Fprintf(&reply, "* %d FETCH (UID %d INTERNALDATE \"05-Jan-2026 10:00:00 +0000\" BODYSTRUCTURE (\"text\" \"plain\" NIL NIL NIL \"7bit\" 4 1) BODY[HEADER]<0> {%d}\r\n%s)\r\n",
+					uid, uid, len(header), header)
+			default:
+				fmt.Fprintf(&reply, "* %d FETCH (UID %d BODY[1]<0> \"Text\")\r\n", uid, uid)
+			}
+		}
+		return reply.String() + "|OK done"
+	}
+}
+
+// imapSet reads numbers and ranges: 1:3,5.
+func imapSet(text string) (set goimap.UIDSet, err error) {
+	for one := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(one, ":")
+		first, err1 := strconv.Atoi(from)
+		last := first
+		var err2 error
+		if isRange {
+			last, err2 = strconv.Atoi(to)
+		}
+		set.AddRange(goimap.UID(first), goimap.UID(last))
+		err = errors.Join(err, err1, err2)
+	}
+	return set, err
+}
+
+func TestAMailThatTheServerRefusesHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"BODYSTRUCTURE", "BODY.PEEK[1]"} {
+		answer := mailbox(4, func(command string, uid int) bool { return uid == 2 && strings.Contains(command, what) })
+		address := strangeServer(t, answer)
+		items, cursor, err := pullAll(t, open(t, strangeSettings+address+"\n"), sources.Request{})
+		if err != nil || cursor == "" || len(items) != 4 {
+			t.Fatalf("%s: %d items, cursor %q, %v", what, len(items), cursor, err)
+		}
+		for n, item := range items {
+			if n == 1 {
+				if f := item.Fault; f == nil || f.Place != "mail with UID 2 (UIDVALIDITY 7)" {
+					t.Errorf("%s: item %d is %+v", what, n, item)
+				}
+				continue
+			}
+			equal(t, "id", fmt.Sprintf("mail-%d@example.org", n+1), item.Interaction.NetworkItemID)
+			equal(t, "message", "Text", item.Interaction.Message)
+		}
+	}
+}
+
+func TestAServerThatRefusesAllMailsStopsTheCursor(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"BODYSTRUCTURE", "BODY.PEEK[1]"} {
+		address := strangeServer(t, mailbox(3, func(command string, uid int) bool { return strings.Contains(command, what) }))
+		items, cursor, err := pullAll(t, open(t, strangeSettings+address+"\n"), sources.Request{})
+		if err == nil || !strings.Contains(err.Error(), "SERVERBUG") || len(items) > 0 || cursor != "" {
+			t.Errorf("%s: %d items, cursor %q, %v", what, len(items), cursor, err)
+		}
+	}
+}
+
+func TestNumbersThatComeAgainAreReadAgain(t *testing.T) {
+	t.Parallel()
+	mails := 3
+	address := strangeServer(t, func(command string) string {
+		return mailbox(mails, func(string, int) bool { return false })(command)
+	})
+	s := open(t, strangeSettings+address+"\n")
+	_, cursor := mustPull(t, s, sources.Request{})
+	mails = 2 // a backup was put back; UID 3 will come again, with the same UIDVALIDITY
+	ids, _ := mustPull(t, s, sources.Request{Cursor: cursor})
+	equal(t, "ids", []string{"mail-1@example.org", "mail-2@example.org"}, ids)
+	if !strings.Contains(s.log.String(), "numbers of mails again") {
+		t.Error("nothing is logged of it")
+	}
+}
+
+func TestALargeMailboxIsSearchedInPieces(t *testing.T) {
+	t.Parallel()
+	const mails = 2*maxFound + 5
+	var asked []string
+	address := strangeServer(t, func(command string) string {
+		switch {
+		case strings.HasPrefix(command, "EXAMINE"):
+			return fmt.Sprintf("* %d EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 999999] x\r\n|OK [READ-ONLY] done", mails)
+		case strings.HasPrefix(command, "UID SEARCH"):
+			asked = append(asked, command)
+			return []string{"* SEARCH 9\r\n|OK done", "* SEARCH 9 8\r\n|OK done", "* SEARCH 7 3 4\r\n|OK done"}[len(asked)-1]
+		}
+		return ""
+	})
+	s := open(t, strangeSettings+address+"\n").Source.(*source)
+	c, err := s.connect(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	found, err := c.find(t.Context(), &goimap.SearchCriteria{}, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "searches", []string{"UID SEARCH 2006:4005 UID 1:*", "UID SEARCH 6:2005 UID 1:*", "UID SEARCH 1:5 UID 1:*"}, asked)
+	equal(t, "mails above 3, each once and in order", []goimap.UID{4, 7, 8, 9}, slices.Collect(after(3, found)))
+}
+
 func TestAMailThatIsHiddenByAFlagIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	var once sync.Once
@@ -168,6 +314,20 @@ func TestMoreOfAMailThanWasAskedForIsRefused(t *testing.T) {
 	address := strangeServer(t, func(command string) string {
 		if strings.Contains(command, "BODY.PEEK[1]") {
 			return "* 1 FETCH (UID 1 BODY[1]<0> {99999999999}\r\nText"
+		}
+		return ""
+	})
+	_, _, err := pullAll(t, open(t, strangeSettings+address+"\n"), sources.Request{})
+	if err == nil || !strings.Contains(err.Error(), errTooMuch.Error()) {
+		t.Error(err)
+	}
+}
+
+func TestMoreSectionsThanWereAskedForAreRefused(t *testing.T) {
+	t.Parallel()
+	address := strangeServer(t, func(command string) string {
+		if strings.Contains(command, "BODY.PEEK[1]") {
+			return "* 1 FETCH (UID 1 BODY[1]<0> \"Text\" BODY[2]<0> \"Text\" BODY[3]<0> \"Text\")\r\n|OK done"
 		}
 		return ""
 	})

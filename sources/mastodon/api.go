@@ -284,7 +284,7 @@ func reason(err error) string {
 	if _, ok := errors.AsType[*time.ParseError](err); ok {
 		return "a time is not one as the API has them"
 	}
-	return hide(err)
+	return sources.ShownReason(err)
 }
 
 // compareIDs orders ids as the servers do: numbers that grow longer, and ULIDs and flake ids of equal length.

@@ -68,7 +68,7 @@ func TestWhenToComeBack(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got, ok := retryAfter(c.header, now); got != c.want || ok != (c.want != 0) {
+			if got, ok := comeBack(c.header, now); got != c.want || ok != (c.want != 0) {
 				t.Errorf("got %s, %t", got, ok)
 			}
 		})

@@ -58,14 +58,11 @@ func (s *source) pull(ctx context.Context, req *sources.Request, to *out) error 
 	}
 	r := &run{source: s, ctx: ctx, req: req, out: to, me: me.ID, cursor: s.load(req.Cursor, string(me.ID)), roots: map[string]string{}}
 	feeds := s.feeds(me.ID)
+	if !req.Backfill {
+		return r.poll(feeds)
+	}
 	for _, f := range feeds {
-		at := r.cursor.stream(f.name)
-		if req.Backfill {
-			err = r.backfill(&f, at)
-		} else {
-			err = r.poll(&f, at, lookBackCalls/len(feeds))
-		}
-		if err != nil {
+		if err := r.backfill(&f, r.cursor.stream(f.name)); err != nil {
 			return err
 		}
 	}
@@ -86,20 +83,37 @@ type run struct {
 	covered map[string]bool
 }
 
-// poll reads what is new in a stream and then looks back. What was young at the end of the last poll is read once more,
-// however much is new.
-func (r *run) poll(f *feed, at *stream, calls int) error {
-	if at.Newest == "" {
-		return r.begin(f, at)
+// poll reads what is new in all streams and looks back then, so that the server's limit of requests can't keep it from
+// the last streams.
+func (r *run) poll(feeds []feed) error {
+	var lookBacks []func() error
+	for _, f := range feeds {
+		at := r.cursor.stream(f.name)
+		if at.Newest == "" {
+			if err := r.begin(&f, at); err != nil {
+				return err
+			}
+			continue
+		}
+		// What was young at the end of the last poll is read once more, however much is new.
+		since := earlier(at.NewestAt, time.Now()).Add(-r.settings.Rescan)
+		if err := r.fresh(&f, at); err != nil {
+			return err
+		}
+		if at.First {
+			if err := r.begin(&f, at); err != nil {
+				return err
+			}
+			continue
+		}
+		lookBacks = append(lookBacks, func() error { return r.lookBack(&f, at, since, lookBackCalls/len(feeds)) })
 	}
-	since := earlier(at.NewestAt, time.Now()).Add(-r.settings.Rescan)
-	if err := r.fresh(f, at); err != nil {
-		return err
+	for _, lookBack := range lookBacks {
+		if err := lookBack(); err != nil {
+			return err
+		}
 	}
-	if at.First {
-		return r.begin(f, at)
-	}
-	return r.lookBack(f, at, since, calls)
+	return nil
 }
 
 // begin reads a stream for the first time, from the top down. It may take several pulls.
@@ -115,11 +129,16 @@ func (r *run) begin(f *feed, at *stream) error {
 	return r.out.flush(r.cursor)
 }
 
-// lookBack reads again what is young, with about as many calls. The cursor moves only if these are not enough: the
-// next look back begins there.
+// lookBack reads again what is young, with about as many calls. The cursor moves only if these are not enough, or the
+// server wants no more of them: the next look back goes on there.
 func (r *run) lookBack(f *feed, at *stream, since time.Time, calls int) error {
 	end := r.api.calls + calls
 	finished, err := r.down(f, at, func() time.Time { return since }, func() bool { return r.api.calls < end }, nil)
+	if _, wait := errors.AsType[*sources.RetryAfterError](err); wait {
+		if failed := r.out.flush(r.cursor); failed != nil {
+			return failed
+		}
+	}
 	if err != nil {
 		return err
 	}

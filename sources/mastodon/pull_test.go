@@ -272,6 +272,46 @@ func TestTooManyRequestsEndThePollUntilTheServerSays(t *testing.T) {
 	}
 }
 
+// TestALimitOfRequestsHoldsUpNoStream has a server that lets each poll look back at a page of the first stream only.
+func TestALimitOfRequestsHoldsUpNoStream(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	server := f.start(t)
+	const settings = "threads: false\nhashtags: [tea, coffee]"
+	fill(f, 3*mentionsPerPage, hourAgo())
+	say := func(minutes int) string {
+		at := hourAgo().Add(time.Duration(minutes) * time.Minute)
+		return f.put(post{ID: snowflake(at, 0), CreatedAt: at, Account: anna, Content: "<p>x</p>", Tags: []tag{{"coffee"}}})
+	}
+	say(1)
+	p := pull(t, server, settings, sources.Request{})
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	last := say(2)
+	f.reset = time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
+	below := ""
+	for polls := 1; polls <= 2; polls++ {
+		f.left = 7 - polls // who we are, what is new and another page of coffee, the latter in the first poll only; one to look back
+		p = pull(t, server, settings, sources.Request{Cursor: p.cursor})
+		if _, wait := errors.AsType[*sources.RetryAfterError](p.err); !wait {
+			t.Fatal(p.err)
+		}
+		if polls == 1 && !slices.Contains(p.ids(), last) {
+			t.Error("looking back at the first stream keeps the poll from what is new in the last one")
+		}
+		var c cursor
+		if err := json.Unmarshal([]byte(p.cursor), &c); err != nil {
+			t.Fatal(err)
+		}
+		if now := c.Streams["mentions"].Below; now == "" || now == below {
+			t.Errorf("poll %d does not keep how far it looked back: below %q after %q", polls, now, below)
+		} else {
+			below = now
+		}
+	}
+}
+
 func TestAServerThatIgnoresMinIDIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newFake()

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +99,7 @@ func statusError(resp *http.Response, shown string, now time.Time) error {
 		problem += ": " + mend
 	}
 	var err error = &httpError{code: code, err: &sources.SettingError{Key: key, Problem: problem}}
-	after, known := retryAfter(resp.Header, now)
+	after, known := comeBack(resp.Header, now)
 	switch code {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusForbidden:
 		if known {
@@ -147,47 +146,12 @@ func isGone(err error) bool {
 	return ok && (e.code == http.StatusNotFound || e.code == http.StatusGone)
 }
 
-// retryAfter reads when to come back, as 1 s to [sources.MaxRetryAfter]: Retry-After in seconds or a date; else, where
-// nothing remains, X-RateLimit-Reset, a time (Mastodon) or seconds since 1970 or from now (others).
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
-		return sane(time.Duration(seconds) * time.Second), true
+// comeBack reads when to ask again.
+func comeBack(h http.Header, now time.Time) (wait time.Duration, known bool) {
+	if wait, known = sources.RetryAfter(h, now); known {
+		return wait, true
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return sane(at.Sub(now)), true
-	}
-	if left := h.Get("X-RateLimit-Remaining"); left != "" && left != "0" {
-		return 0, false // not the reason for this answer
-	}
-	reset := strings.TrimSpace(h.Get("X-RateLimit-Reset"))
-	if at, err := time.Parse(time.RFC3339, reset); err == nil {
-		return sane(at.Sub(now)), true
-	}
-	seconds, err := strconv.ParseUint(reset, 10, 32)
-	switch {
-	case err != nil:
-		return 0, false
-	case seconds > 1e9:
-		return sane(time.Unix(int64(seconds), 0).Sub(now)), true
-	}
-	return sane(time.Duration(seconds) * time.Second), true
-}
-
-func sane(wait time.Duration) time.Duration {
-	return min(max(wait, time.Second), sources.MaxRetryAfter)
-}
-
-// quoted is a text in quotes, with escapes as %q writes them.
-var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
-
-// hide is an error's text without what it quotes, which may be content.
-func hide(err error) string {
-	text := err.Error()
-	if strings.Contains(text, "malformed HTTP") || strings.Contains(text, "malformed MIME") {
-		return "answered with something that is not HTTP"
-	}
-	return quoted.ReplaceAllString(text, `"…"`)
+	return sources.RateLimitReset(h, now)
 }
 
 // callError says why a call gave nothing. outer is the caller's context, limited the one with the time limit.
@@ -204,7 +168,7 @@ func (a *api) callError(outer, limited context.Context, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("ask %s: %s", a.shown, hide(err))
+	return fmt.Errorf("ask %s: %s", a.shown, sources.ShownReason(err))
 }
 
 // pagesWrong is the error for a server that does not page as it should: going on would never end.

@@ -1,7 +1,6 @@
-package imap
+package mail
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,8 +9,21 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"socialhub-sync/socialhub"
+	"socialhub-sync/sources"
 )
+
+// came is when mails came.
+var came = time.Date(2026, 1, 6, 8, 0, 0, 0, time.UTC)
+
+func equal(t testing.TB, what string, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got): %s", what, diff)
+	}
+}
 
 func TestSendersAreFoundInFieldsOfAllKinds(t *testing.T) {
 	t.Parallel()
@@ -38,11 +50,7 @@ func TestSendersAreFoundInFieldsOfAllKinds(t *testing.T) {
 
 func TestAMailWithoutMessageIDKeepsItsIDOnAnotherServer(t *testing.T) {
 	t.Parallel()
-	id := func(header string, came time.Time) string {
-		f, _ := splitHeader([]byte(header))
-		h := f.head()
-		return h.itemID("mail", came)
-	}
+	id := func(header string, came time.Time) string { return New([]byte(header), &Part{}).Key(came) }
 	const header = "Date: Mon, 05 Jan 2026 10:00:00 +0100\nFrom: Anna <anna@example.org>\nSubject: Order\n"
 	equal(t, "id", id(header, came), id(header, came.Add(time.Hour)))
 	for _, other := range []string{
@@ -73,7 +81,7 @@ func TestAnAttachedFileKeepsItsName(t *testing.T) {
 	} {
 		raw := "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/pdf\nContent-Disposition: " + test.disposition + "\n\nx\n--b--\n"
 		_, root := parseMail([]byte(raw))
-		found := survey(root).attachments
+		found := survey(root).files
 		if len(found) != 1 {
 			t.Errorf("%s: %d attachments", test.disposition, len(found))
 			continue
@@ -82,28 +90,23 @@ func TestAnAttachedFileKeepsItsName(t *testing.T) {
 	}
 }
 
-func TestSizesAreShownAsPeopleReadThem(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{1: "1 byte", 999: "999 bytes", 1000: "1 kB", 12_345: "12 kB", 999_499: "999 kB", 999_500: "1.0 MB", 25_000_000: "25.0 MB"} {
-		equal(t, fmt.Sprint(n), want, shownSize(n))
-	}
-}
-
 func TestATextThatIsCutSaysSo(t *testing.T) {
 	t.Parallel()
-	s := &Settings{Quotes: quotesCut, MaxText: 1 << 10}
-	p := &part{kind: "text/plain", section: section{1}, params: map[string]string{"charset": "utf-8"}}
-	r := reading{limit: s.MaxText}
-	text := r.part(p, []byte("x" + strings.Repeat("ü", 600))[:1<<10])
+	p := &Part{Kind: "text/plain", Params: map[string]string{"charset": "utf-8"}}
+	read := func(body string) string {
+		p.Body = []byte(body)
+		return reading{limit: 1 << 10}.part(p)
+	}
+	text := read(("x" + strings.Repeat("ü", 600))[:1<<10])
 	if !strings.HasSuffix(text, "üü…") || strings.ContainsRune(text, utf8.RuneError) {
 		t.Errorf("%q", text[len(text)-20:])
 	}
-	equal(t, "a text with zero bytes", "ab", r.part(p, []byte("a\x00b\x00")))
+	equal(t, "a text with zero bytes", "ab", read("a\x00b\x00"))
 }
 
 // FuzzMail reads any bytes as a mail. Whatever they are, what comes out must be fit to show.
 func FuzzMail(f *testing.F) {
-	files, err := filepath.Glob("testdata/*/*.eml")
+	files, err := filepath.Glob("../testdata/*/*.eml")
 	if err != nil || len(files) == 0 {
 		f.Fatal("no mails", err)
 	}
@@ -117,18 +120,29 @@ func FuzzMail(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		for _, quotes := range []string{quotesCut, quotesKeep} {
-			m := readWhole(1, came, raw, &Settings{Quotes: quotes, MaxText: 64 << 10})
-			i := m.item("mail", newOwners(nil)).Interaction
-			if !socialhub.ValidItemID(i.NetworkItemID) || i.Root != nil && (!socialhub.ValidItemID(i.Root.RootID) || i.Root.RootID == i.NetworkItemID) {
-				t.Errorf("id %q, root %+v", i.NetworkItemID, i.Root)
+		for _, keep := range []bool{false, true} {
+			o := Options{MaxBody: 64 << 10, MaxLength: 10_000, KeepQuotes: keep}
+			m := Parse(raw, o)
+			key := m.Key(came)
+			if !socialhub.ValidItemID(sources.ItemID("mail", key)) || m.Root == key || m.Root != "" && !socialhub.ValidItemID(sources.ItemID("mail", m.Root)) {
+				t.Errorf("key %q, root %q", key, m.Root)
 			}
-			if i.Message == "" || !utf8.ValidString(i.Message) || socialhub.MessageLength(i.Message) > socialhub.MaxMessage+slack+maxSubject+2 ||
-				strings.ContainsFunc(i.Message, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
-				t.Errorf("message %q", i.Message)
+			shown := []string{m.Text, m.Subject, m.Name, m.Address}
+			for _, f := range m.Files {
+				if shown = append(shown, f.Name); f.Name == "" || f.Size < 0 {
+					t.Errorf("file %+v", f)
+				}
 			}
-			if who := i.Interactor; who != nil && (len(who.InteractorID) < socialhub.MinInteractorID || who.Name == "" || !utf8.ValidString(who.Name+who.InteractorID)) {
-				t.Errorf("interactor %+v", who)
+			for i, s := range shown {
+				if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && (i > 0 || r != '\n' && r != '\t') }) {
+					t.Errorf("%q is not fit to show", s)
+				}
+			}
+			if socialhub.MessageLength(m.Text) > o.MaxLength || len(m.Subject) > maxSubject || m.Address != "" && len(m.Address) < socialhub.MinInteractorID {
+				t.Errorf("%+v", m)
+			}
+			if len(m.Wanted()) > 0 {
+				t.Error("a text is left unread")
 			}
 		}
 	})

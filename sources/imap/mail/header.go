@@ -1,4 +1,4 @@
-package imap
+package mail
 
 import (
 	"bytes"
@@ -8,9 +8,10 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"socialhub-sync/sources"
 )
+
+// maxField bounds the value of one field, in bytes; what is beyond is left out.
+const maxField = 16 << 10
 
 // fields are a header's fields, unfolded, by their names in lower case. Of several with one name the first counts.
 type fields map[string]string
@@ -18,73 +19,64 @@ type fields map[string]string
 // splitHeader parts a mail, or a part of one, into header and body. What is no field is read over.
 func splitHeader(raw []byte) (fields, []byte) {
 	found := make(fields)
-	name, value := "", ""
+	name := ""
+	var value []byte
 	keep := func() {
 		if _, known := found[name]; name != "" && !known {
-			found[name] = strings.TrimSpace(value)
+			found[name] = string(bytes.TrimSpace(value[:min(len(value), maxField)]))
 		}
-		name, value = "", ""
+		name, value = "", value[:0]
 	}
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte("\n"))
-		text := strings.TrimRight(string(line), "\r")
-		raw = rest
-		if text == "" {
+		line, raw = bytes.TrimRight(line, "\r"), rest
+		if len(line) == 0 {
 			break
 		}
-		if text[0] == ' ' || text[0] == '\t' {
-			value += " " + strings.TrimSpace(text)
+		if line[0] == ' ' || line[0] == '\t' {
+			if name != "" {
+				value = append(append(value, ' '), bytes.TrimSpace(line)...)
+			}
 			continue
 		}
 		keep()
-		if before, after, isField := strings.Cut(text, ":"); isField {
-			name, value = strings.ToLower(strings.TrimRight(before, " \t")), after
+		if before, after, isField := bytes.Cut(line, []byte(":")); isField {
+			name, value = strings.ToLower(string(bytes.TrimRight(before, " \t"))), append(value, after...)
 		}
 	}
 	keep()
 	return found, raw
 }
 
-// head is what an interaction needs of a mail's header.
-type head struct {
-	id      string // the Message-ID; empty if it has none
-	stand   string // what stands for a Message-ID that is not there
-	root    string // the Message-ID of the thread's first mail; empty if this is it
-	subject string
-	name    string // of the sender; may be empty
-	address string // of the sender, in lower case; empty if there is none
-	sent    time.Time
-}
-
 // maxSubject bounds a subject, in bytes of UTF-8.
 const maxSubject = 1000
 
-func (f fields) head() head {
-	h := head{
-		id:      firstID(f["message-id"]),
-		stand:   "\x00" + strings.Join([]string{f["date"], f["from"], f["subject"]}, "\x00"),
-		subject: cutBytes(line(decodeWords(f["subject"])), maxSubject),
-		sent:    date(f["date"]),
-	}
-	if h.id == "" { // old mailers leave the brackets out
+// take reads what is wanted of a header.
+func (m *Mail) take(f fields) {
+	m.id = firstID(f["message-id"])
+	m.Subject = OneLine(decodeWords(f["subject"]), maxSubject)
+	m.Sent = date(f["date"])
+	if m.id == "" { // old mailers leave the brackets out
 		if bare := strings.Fields(f["message-id"]); len(bare) == 1 {
-			h.id = bare[0]
+			m.id = bare[0]
 		}
+	}
+	if m.id == "" {
+		m.standIn = "\x00" + strings.Join([]string{f["date"], f["from"], f["subject"]}, "\x00")
 	}
 	for _, key := range []string{"references", "in-reply-to"} {
-		if h.root == "" {
-			h.root = firstID(f[key])
+		if m.Root == "" {
+			m.Root = firstID(f[key])
 		}
 	}
-	if h.root == h.id {
-		h.root = ""
+	if m.Root == m.id {
+		m.Root = ""
 	}
 	for _, key := range []string{"from", "sender"} {
-		if h.address == "" {
-			h.name, h.address = sender(f[key])
+		if m.Address == "" {
+			m.Name, m.Address = sender(f[key])
 		}
 	}
-	return h
 }
 
 var bracketed = regexp.MustCompile(`<([^<>]*)>`)
@@ -97,18 +89,6 @@ func firstID(field string) string {
 		}
 	}
 	return ""
-}
-
-// itemID is the mail's networkItemId. A mail without Message-ID is told by its Date,
-// From and Subject, and not by its UID: that changes when the mailbox is moved to another server.
-func (h *head) itemID(prefix string, arrived time.Time) string {
-	switch {
-	case h.id != "":
-		return sources.ItemID(prefix, h.id)
-	case h.sent.IsZero():
-		return sources.ItemID(prefix, h.stand+"\x00"+arrived.UTC().Format(time.RFC3339))
-	}
-	return sources.ItemID(prefix, h.stand)
 }
 
 // date reads a Date field; zero if it can't be read, or is of a year that no mail is of.
@@ -171,7 +151,7 @@ scan:
 }
 
 func person(phrase string) string {
-	return cutBytes(strings.Trim(line(decodeWords(phrase)), `"', `), maxName)
+	return OneLine(strings.Trim(line(decodeWords(phrase)), `"', `), maxName)
 }
 
 // maxName and maxAddress bound a name and an address, in bytes.
@@ -242,12 +222,13 @@ func line(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// cutBytes cuts a text to at most limit bytes, at the border of a character.
-func cutBytes(s string, limit int) string {
+// OneLine is a text on one line, without control characters, of at most limit bytes.
+func OneLine(s string, limit int) string {
+	const mark = "…"
+	s = line(s)
 	if len(s) <= limit {
 		return s
 	}
-	const mark = "…"
 	end := limit - len(mark)
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--

@@ -1,4 +1,4 @@
-package imap
+package mail
 
 import (
 	"strings"
@@ -16,11 +16,11 @@ type reading struct {
 	reply bool  // the mail answers another one
 }
 
-// version is the readable text of some parts, given as they were sent.
-func (r reading) version(parts []*part, raw map[string][]byte) string {
+// version is the readable text of some parts.
+func (r reading) version(parts []*Part) string {
 	var texts []string
 	for _, p := range parts {
-		if t := r.part(p, raw[p.section.String()]); strings.TrimSpace(t) != "" {
+		if t := r.part(p); strings.TrimSpace(t) != "" {
 			texts = append(texts, t)
 		}
 	}
@@ -28,29 +28,37 @@ func (r reading) version(parts []*part, raw map[string][]byte) string {
 }
 
 // part is the readable text of one part.
-func (r reading) part(p *part, raw []byte) string {
-	body, markup := decodeTransfer(raw, p.encoding), p.kind != "text/plain"
-	s := toUTF8(body, p.params["charset"], markup)
+func (r reading) part(p *Part) string {
+	markup := p.Kind != "text/plain"
+	s := toUTF8(decodeTransfer(p.Body, p.Encoding), p.Params["charset"], markup)
 	if markup {
-		if r.cut && r.reply {
-			if start := historyStart(s); start < len(s) {
-				own := strings.TrimRight(strings.TrimSuffix(tidy(sources.Text(s[:start])), rule), "\n")
-				if own != "" {
-					return cutHistory(own, r.reply)
-				}
-			}
+		if own := r.aboveHistory(s); own != "" {
+			return own
 		}
 		s = sources.Text(s)
-	} else if strings.EqualFold(p.params["format"], "flowed") {
-		s = unflow(s, strings.EqualFold(p.params["delsp"], "yes"))
+	} else if strings.EqualFold(p.Params["format"], "flowed") {
+		s = unflow(s, strings.EqualFold(p.Params["delsp"], "yes"))
 	}
-	if s = tidy(s); int64(len(raw)) >= r.limit {
+	if s = tidy(s); int64(len(p.Body)) >= r.limit {
 		s += "…"
 	}
 	if r.cut {
 		return cutHistory(s, r.reply)
 	}
 	return s
+}
+
+// aboveHistory is the text of a reply in HTML above the mark of its history; empty if there is no mark or no text.
+func (r reading) aboveHistory(markup string) string {
+	if !r.cut || !r.reply {
+		return ""
+	}
+	start := historyStart(markup)
+	if start == len(markup) {
+		return ""
+	}
+	own := strings.TrimRight(strings.TrimSuffix(tidy(sources.Text(markup[:start])), rule), "\n")
+	return cutHistory(own, r.reply)
 }
 
 // rule is how [sources.Text] draws the line that Outlook puts above the history.

@@ -1,4 +1,4 @@
-package imap
+package mail
 
 import (
 	"bytes"
@@ -6,31 +6,31 @@ import (
 )
 
 // parseMail reads a mail, or as much as there is of one, without the server's help.
-func parseMail(raw []byte) (fields, *part) {
+func parseMail(raw []byte) (fields, *Part) {
 	header, body := splitHeader(raw)
 	return header, parsePart(header, body, 0)
 }
 
-func parsePart(header fields, body []byte, depth int) *part {
-	p := &part{kind: "text/plain", encoding: header["content-transfer-encoding"], contentID: header["content-id"], size: int64(len(body)), body: body}
+func parsePart(header fields, body []byte, depth int) *Part {
+	p := &Part{Kind: "text/plain", Encoding: header["content-transfer-encoding"], ContentID: header["content-id"], Size: int64(len(body)), Body: body}
 	if kind, params := parseValue(header["content-type"]); strings.Contains(kind, "/") {
-		p.kind, p.params = kind, params
+		p.Kind, p.Params = kind, params
 	}
-	p.disposition, p.named = parseValue(header["content-disposition"])
+	p.Disposition, p.Named = parseValue(header["content-disposition"])
 	if depth >= maxDepth {
 		return p
 	}
 	switch {
-	case strings.HasPrefix(p.kind, "multipart/"):
-		for _, piece := range splitMultipart(body, p.params["boundary"]) {
+	case strings.HasPrefix(p.Kind, "multipart/"):
+		for _, piece := range splitMultipart(body, p.Params["boundary"]) {
 			header, body := splitHeader(piece)
-			p.children = append(p.children, parsePart(header, body, depth+1))
+			p.Children = append(p.Children, parsePart(header, body, depth+1))
 		}
-		p.body = nil
-	case p.kind == "message/rfc822":
-		header, body := splitHeader(decodeTransfer(body, p.encoding))
-		p.inner, p.subject = parsePart(header, body, depth+1), header["subject"]
-		p.body = nil
+		p.Body = nil
+	case p.Kind == "message/rfc822":
+		header, body := splitHeader(decodeTransfer(body, p.Encoding))
+		p.Inner, p.Subject = parsePart(header, body, depth+1), header["subject"]
+		p.Body = nil
 	}
 	return p
 }
