@@ -90,15 +90,13 @@ type step struct {
 }
 
 func (p plan) String() string {
-	steps := p.Steps
-	p.Steps = nil
 	var text strings.Builder
 	fmt.Fprintf(&text, "%+v", struct {
 		NetworkID, FillHidden, Reset, Redact bool
 		Concurrency, Begin                   int
 		Latency                              time.Duration
 	}{p.NetworkID, p.FillHidden, p.Reset, p.Redact, p.Concurrency, p.Begin, p.Latency})
-	for _, s := range steps {
+	for _, s := range p.Steps {
 		if s.Act != nothing {
 			fmt.Fprintf(&text, "\n\t%s", s)
 		}
