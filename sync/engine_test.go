@@ -272,6 +272,7 @@ func TestChangingBackBeforeAnythingWasSentNeedsNoRequest(t *testing.T) {
 		for n := range 20 {
 			w.shelf.put(text(fmt.Sprintf("item-%02d", n), "A"))
 		}
+		w.once() // while the channel is still closed: what it says is stored before anything can be sent
 		w.box.SetFaults(nil)
 		if _, err := w.store.ResumeChannel(t.Context(), w.channel.ID); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,8 @@ type answer struct {
 	url     *url.URL
 	body    any
 	items   []any // what the program `items` makes of body
-	skip    bool  // a rule says that it is a last page without items
+	skip    bool  // a last page without items: a rule says so, or 204
+	odd     bool  // no success, or no JSON: a program that fails on it says nothing
 	headers map[string]any
 }
 
@@ -37,8 +38,8 @@ type list struct {
 	paging  *Paging
 	items   jq.Program
 	mapping jq.Program
-	key     string // of its settings: "" or "details[0]."
-	host    string // where its requests may go
+	key     string   // of its settings: "" or "details[0]."
+	origin  *url.URL // where its requests may go
 }
 
 // programError is an error of a setting's program at run time.
@@ -120,13 +121,18 @@ func (l *list) address(ctx context.Context, at position, input any, vars jq.Vars
 	switch {
 	case err != nil || u.User != nil || u.Host == "":
 		return nil, &sources.SettingError{Key: l.key + "url", Problem: "gives no address that can be used"}
-	case u.Host != l.host:
+	case u.Host != l.origin.Host:
 		return nil, &sources.SettingError{Key: l.key + "url", Problem: fmt.Sprintf(
-			"gives an address on another host, %q, than %s; write the host out if that is right", shownHost(u), l.host)}
-	case at.URL != "":
+			"gives an address on another host, %q, than %s; write the host out if that is right", shownHost(u), l.origin.Host)}
+	}
+	secure(u, l.origin)
+	if at.URL != "" {
 		return u, nil
 	}
-	query := u.Query()
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, &sources.SettingError{Key: l.key + "url", Problem: "has a parameter that can't be read; write it in query, or %3B for ; and %25 for %"}
+	}
 	for name, template := range l.request.Query {
 		value, present, err := template.Text(ctx, input, vars)
 		if err != nil {
@@ -138,6 +144,14 @@ func (l *list) address(ctx context.Context, at position, input any, vars jq.Vars
 	}
 	u.RawQuery = query.Encode()
 	return u, nil
+}
+
+// secure makes an address https where the origin is: what tells who we are must not go out in the open because an API behind
+// a proxy takes itself for one without TLS.
+func secure(u, origin *url.URL) {
+	if origin.Scheme == "https" {
+		u.Scheme = "https"
+	}
 }
 
 // send makes a request when the API lets us. A token that the server refuses though it is valid is replaced once.
@@ -204,17 +218,22 @@ func (s *source) read(ctx context.Context, l *list, got *sources.HTTPAnswer, fai
 	a.headers = headerVars(a.header)
 	var err error
 	a.body, err = jq.Decode(bytes.TrimPrefix(text, []byte("\xEF\xBB\xBF")))
-	if failure == nil && err != nil {
-		return nil, &sources.SettingError{Key: l.key + "url", Problem: notJSON(a, text, err)}
+	a.odd = failure != nil || err != nil
+	skip, ruled := s.judge(ctx, a, vars)
+	if ruled != nil {
+		return nil, ruled
 	}
-	if a.skip, err = s.judge(ctx, a, vars); err != nil {
-		return nil, err
-	}
+	a.skip = skip || a.status == http.StatusNoContent
 	if err := s.heed(ctx, a, vars); err != nil {
 		return nil, err
 	}
-	if failure != nil && !a.skip {
+	switch {
+	case a.skip:
+		return a, nil
+	case failure != nil:
 		return nil, s.quotaError(a, failure)
+	case err != nil:
+		return nil, &sources.SettingError{Key: l.key + "url", Problem: notJSON(a, text, err)}
 	}
 	return a, nil
 }

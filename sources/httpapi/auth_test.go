@@ -295,7 +295,7 @@ func TestCredentialsStayOnTheirHost(t *testing.T) {
 	poll(t, open(t, "url: "+a.URL+auth+"\npaging: {kind: link}")).
 		fails(t, "paging.kind: the API gives an address of the next page on another host, "+host+"; if that is right, write it in url")
 	poll(t, open(t, "url: "+a.URL+auth+"\ndetails: [{url: \\(.more), items: '.[]', map: empty}]")).
-		want(t, "test-1", `! item 1, details[0]: details[0].url: gives an address on another host, "`+host+`", than `+strings.TrimPrefix(a.URL, "http://")+"; write the host out if that is right")
+		want(t, "test-1", `! item "1", details[0]: details[0].url: gives an address on another host, "`+host+`", than `+strings.TrimPrefix(a.URL, "http://")+"; write the host out if that is right")
 	if asked := other.asked(); len(asked) != 1 {
 		t.Error(asked)
 	}

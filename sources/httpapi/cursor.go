@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -35,14 +36,21 @@ type cursor struct {
 	Of   string `json:"of"`
 	Mark mark   `json:"mark,omitzero"`
 	Walk *walk  `json:"walk,omitempty"`
+	// Faults are the places of items that could not be read, see [pull.settle].
+	Faults []string `json:"faults,omitempty"`
 }
+
+// maxFaults bounds [cursor.Faults].
+const maxFaults = 200
 
 // walk is how far a walk has come.
 type walk struct {
+	// Of is a hash of what was asked: with another number of items to a page, At would be another place.
+	Of string `json:"of"`
 	// Began is when, and Since what it asked for; zero is everything.
 	Began time.Time `json:"began"`
 	Since time.Time `json:"since,omitzero"`
-	// Top is the largest value seen so far.
+	// Top is the largest value seen so far; without [Cursor.Value] when the walk began by the API's clock.
 	Top mark `json:"top,omitzero"`
 	// At is where to go on. Size is how many items the last page had, Pages how many pages there were.
 	At    position `json:"at"`
@@ -172,6 +180,10 @@ func (s *source) readCursor(text string, now time.Time) cursor {
 		s.logger.Info("url or cursor.value has changed, everything is read again")
 		return fresh
 	}
+	if c.Walk != nil && c.Walk.Of != s.walkIdentity() {
+		s.logger.Info("what is asked for has changed, reading does not go on where it ended")
+		c.Walk = nil
+	}
 	return c
 }
 
@@ -184,6 +196,17 @@ func (c *cursor) ahead(now time.Time) bool {
 // identity tells apart what cursors may be of. Parameters of the address do not count: they may hold a key that changes.
 func (s *source) identity() string {
 	address, _, _ := strings.Cut(s.settings.URL.String(), "?")
-	sum := sha256.Sum256([]byte(address + "\x00" + s.settings.Cursor.Value.String()))
+	return identityOf(address + "\x00" + s.settings.Cursor.Value.String())
+}
+
+// walkIdentity tells apart what walks may be of.
+func (s *source) walkIdentity() string {
+	r, p := &s.settings.Request, &s.settings.Paging
+	return identityOf(fmt.Sprintf("%q %q %q %q %q %q %q %q %q",
+		r.URL, r.Method, r.Headers, r.Query, r.Body, p.Kind, p.Next, s.settings.Items, s.settings.Cursor.Order))
+}
+
+func identityOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }

@@ -42,16 +42,16 @@ func (p *pull) detailFault(place string, err error) error {
 
 // detail is the list of one of the details.
 func (s *Settings) detail(d *Detail, key string) *list {
-	host := d.Request.host()
-	if host == "" {
-		host = s.host()
+	origin := d.origin()
+	if origin == nil {
+		origin = s.origin()
 	}
-	return &list{request: &d.Request, paging: &d.Paging, items: d.Items, mapping: d.Map, host: host, key: key}
+	return &list{request: &d.Request, paging: &d.Paging, items: d.Items, mapping: d.Map, origin: origin, key: key}
 }
 
 // detailPages walks through the pages of one list below an item.
 func (p *pull) detailPages(l *list, native any, place string, vars jq.Vars) error {
-	pages := p.source.pages(l.paging, l.key+"paging", l.host)
+	pages := p.source.pages(l.paging, l.key+"paging", l.origin)
 	for {
 		vars.Page = pages.at.vars()
 		r, err := l.build(p.ctx, pages.at, native, vars)

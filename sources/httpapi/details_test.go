@@ -51,7 +51,7 @@ func TestDetailsComeAfterTheirItem(t *testing.T) {
 	a := tracker(t)
 	s := open(t, "url: "+a.URL+"/issues"+issues)
 	p := poll(t, s)
-	p.want(t, "test-issue-1", "c-first", "c-second", "! item issue-1, details[0] s3cret-third: details[0].map: message: want a text in quotes", "test-issue-2")
+	p.want(t, "test-issue-1", "c-first", "c-second", "! item \"issue-1\", details[0] \"s3cret-third\": details[0].map: message: want a text in quotes", "test-issue-2")
 	if root := p.last.Items[2].Interaction.Root; root == nil || root.RootID != "test-issue-1" {
 		t.Error(root)
 	}
@@ -82,11 +82,11 @@ func TestWhatIsWrongWithTheDetailsOfAnItemIsItsFault(t *testing.T) {
 		if text == issues {
 			t.Fatal(change)
 		}
-		poll(t, open(t, "url: "+a.URL+"/issues"+text)).want(t, "test-issue-1", "! item issue-1, details[0]: "+want, "test-issue-2")
+		poll(t, open(t, "url: "+a.URL+"/issues"+text)).want(t, "test-issue-1", "! item \"issue-1\", details[0]: "+want, "test-issue-2")
 	}
 	poll(t, open(t, "url: "+a.URL+"/issues"+strings.Replace(issues, ".comments > 0", ".title[]", 1))).want(t,
-		"test-issue-1", "! item issue-1, details[0]: details[0].when: cannot iterate over: string",
-		"test-issue-2", "! item issue-2, details[0]: details[0].when: cannot iterate over: string")
+		"test-issue-1", "! item \"issue-1\", details[0]: details[0].when: cannot iterate over: string",
+		"test-issue-2", "! item \"issue-2\", details[0]: details[0].when: cannot iterate over: string")
 }
 
 func TestDetailsWithoutAnEndAreAnError(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	"socialhub-sync/sources"
 	"socialhub-sync/sources/jq"
@@ -53,7 +54,7 @@ func faultAt(place, reason string) sources.Item {
 	return sources.Item{Fault: &sources.Fault{Place: place, Reason: reason}}
 }
 
-// anyPlace begins the place of every fault.
+// anyPlace begins the place of every fault. That of an item has an end, so that it is not the beginning of another's.
 const anyPlace = "item "
 
 // placeOf names an item by its id, or if it has none by a hash, so that it has the same name every time.
@@ -64,7 +65,7 @@ func placeOf(native any) string {
 			case "string", "number":
 				const most = 100
 				if text, err := jq.Text(v); err == nil && text != "" && len(text) <= most {
-					return text
+					return strconv.Quote(text)
 				}
 			}
 		}

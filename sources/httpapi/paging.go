@@ -74,7 +74,7 @@ type pages struct {
 	source *source
 	paging *Paging
 	key    string // the setting of paging
-	host   string
+	origin *url.URL
 	at     position
 	count  int
 	seen   map[uint64]bool // hashes of addresses, tokens and contents
@@ -92,8 +92,8 @@ func (c *content) add(text []byte) {
 	}
 }
 
-func (s *source) pages(paging *Paging, key, host string) *pages {
-	return &pages{source: s, paging: paging, key: key, host: host, at: paging.first(), seen: map[uint64]bool{}}
+func (s *source) pages(paging *Paging, key string, origin *url.URL) *pages {
+	return &pages{source: s, paging: paging, key: key, origin: origin, at: paging.first(), seen: map[uint64]bool{}}
 }
 
 // again tells whether an address or a token has been seen before in this walk.
@@ -185,12 +185,11 @@ func (p *pages) follow(at position, a *answer, address, key string) (position, b
 		return at, false, p.fault(key, "the API gives an address of the next page that can't be read")
 	}
 	u = a.url.ResolveReference(u)
-	if u.Host != p.host {
+	if u.Host != p.origin.Host {
 		return at, false, p.fault(key, fmt.Sprintf("the API gives an address of the next page on another host, %s; if that is right, write it in url", shownHost(u)))
 	}
-	if a.url.Scheme == "https" { // a server behind a proxy may take itself for one without TLS
-		u.Scheme = "https"
-	}
+	secure(u, p.origin)
+	secure(u, a.url)
 	u.User, u.Fragment = nil, ""
 	p.source.auth.Strip(u)
 	at.URL = u.String()

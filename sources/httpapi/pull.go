@@ -1,9 +1,13 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,9 +32,11 @@ type pull struct {
 	// mixed: items that should come oldest first do not, so the cursor must wait for the last page.
 	mixed bool
 	last  mark // the value of the item before
+	start mark // the cursor's mark when the walk began
 
-	batch sources.Batch
-	size  int // of the batch's content, in bytes
+	batch  sources.Batch
+	size   int  // of the batch's content, in bytes
+	faulty bool // something of the item at hand could not be read
 }
 
 // Pull implements [sources.Source].
@@ -45,14 +51,16 @@ func (s *source) Pull(ctx context.Context, req sources.Request) iter.Seq2[source
 
 // list is the source's own list.
 func (s *Settings) list() *list {
-	return &list{request: &s.Request, paging: &s.Paging, items: s.Items, mapping: s.Map, host: s.host()}
+	return &list{request: &s.Request, paging: &s.Paging, items: s.Items, mapping: s.Map, origin: s.origin()}
 }
 
 func (p *pull) run() error {
 	now := time.Now().UTC()
 	p.cursor = p.readCursor(p.req.Cursor, now)
+	p.start = p.cursor.Mark
 	if p.cursor.Walk != nil {
 		p.walk, p.resume = *p.cursor.Walk, true
+		p.mixed = true // else the walk would not have been stored
 		p.walk.At = p.settings.Paging.overlapping(p.walk.At, p.walk.Size)
 		err := p.pages()
 		if !p.outdated(err) {
@@ -61,8 +69,8 @@ func (p *pull) run() error {
 		p.logger.Warn("reading does not go on where it ended, it begins anew")
 	}
 	p.batch, p.size = sources.Batch{}, 0
-	p.resume, p.last = false, mark{}
-	p.walk = walk{Began: now, Since: p.since(now), At: p.settings.Paging.first()}
+	p.resume, p.mixed, p.last = false, false, mark{}
+	p.walk = walk{Of: p.walkIdentity(), Began: now, Since: p.since(now), At: p.settings.Paging.first()}
 	return p.pages()
 }
 
@@ -72,6 +80,10 @@ func (p *pull) outdated(err error) bool {
 		return false
 	}
 	if _, later := errors.AsType[*sources.RetryAfterError](err); later {
+		return false
+	}
+	switch status, _, _ := failedAnswer(err); status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return false
 	}
 	_, answered := errors.AsType[*sources.SettingError](err)
@@ -126,27 +138,32 @@ func (p *pull) everything() bool {
 	return !p.resume && !p.req.Backfill && (p.cursor.Mark.IsZero() || !p.settings.incremental())
 }
 
-// incremental tells whether requests depend on what was read before.
+// incremental tells whether what is read depends on what was read before.
 func (s *Settings) incremental() bool {
 	if s.Cursor.Order == orderNewest {
 		return true
 	}
-	texts := []string{s.URL.String(), s.Body.String()}
-	for _, templates := range []map[string]jq.Template{s.Headers, s.Query} {
-		for _, t := range templates {
-			texts = append(texts, t.String())
-		}
-	}
-	all := strings.Join(texts, " ")
+	all := fmt.Sprint(s.Request, s.Paging, s.Items, s.Map, s.Details)
 	return strings.Contains(all, "$since") || strings.Contains(all, "$cursor")
 }
 
-// pages walks through the pages from where the walk stands.
+// pages walks through the pages from where the walk stands. If the API makes us wait before the last one, the walk goes on
+// there: else one that takes more requests than a quota has would never end.
 func (p *pull) pages() error {
-	pages := p.source.pages(p.list.paging, "paging", p.list.host)
+	err := p.walkOn()
+	if _, later := errors.AsType[*sources.RetryAfterError](err); later && p.walk.Pages > 0 && !p.resume && !p.byPage() {
+		p.cursor.Walk = new(p.walk)
+		p.batch.Cursor = p.cursor.text()
+		return cmp.Or(p.flush(), err)
+	}
+	return err
+}
+
+func (p *pull) walkOn() error {
+	pages := p.source.pages(p.list.paging, "paging", p.list.origin)
 	pages.at = p.walk.At
 	if p.everything() {
-		p.batch.Rereads = anyPlace
+		p.batch.Rereads, p.cursor.Faults = anyPlace, nil
 	}
 	for {
 		vars := p.vars(pages.at)
@@ -160,6 +177,9 @@ func (p *pull) pages() error {
 			return err
 		}
 		p.resume = false
+		if p.walk.Pages == 0 && p.settings.Cursor.Value.IsZero() {
+			p.walk.Top = mark{time: earlier(p.walk.Began, a.header)}
+		}
 		last, read, err := p.take(a, vars)
 		if err != nil {
 			return err
@@ -178,6 +198,15 @@ func (p *pull) pages() error {
 	}
 }
 
+// earlier is when a walk began by our clock or by the API's, which knows of nothing later: if ours is ahead, what happened
+// in between would never be asked for.
+func earlier(began time.Time, h http.Header) time.Time {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil && date.Before(began) {
+		return date.UTC()
+	}
+	return began
+}
+
 // page asks for a page.
 func (p *pull) page(at position, vars jq.Vars) (*answer, error) {
 	r, err := p.list.build(p.ctx, at, nil, vars)
@@ -192,16 +221,19 @@ func (p *pull) page(at position, vars jq.Vars) (*answer, error) {
 }
 
 // take hands out the items of a page with their details. It returns the value of the last item that has one, and the
-// page's content.
+// page's content, which is the items' names if they become nothing by themselves.
 func (p *pull) take(a *answer, vars jq.Vars) (last mark, read content, err error) {
+	var names content
 	for _, native := range a.items {
 		place := anyPlace + placeOf(native)
+		names.add([]byte(place))
+		p.faulty = false
 		m, err := p.value(native, place, vars)
 		if err != nil {
 			return last, read, err
 		}
 		if !m.IsZero() {
-			p.mixed = p.mixed || m.before(p.last)
+			p.inOrder(m)
 			last, p.last = m, m
 		}
 		if !m.time.After(p.walk.Began) && p.walk.Top.before(m) { // a time from the future would hide what comes
@@ -213,8 +245,40 @@ func (p *pull) take(a *answer, vars jq.Vars) (last mark, read content, err error
 		if err := p.details(native, place, vars); err != nil {
 			return last, read, err
 		}
+		if err := p.settle(place); err != nil {
+			return last, read, err
+		}
 	}
-	return last, read, nil
+	return last, cmp.Or(read, names), nil
+}
+
+// settle remembers an item that could not be read, and has its faults forgotten once it can be.
+func (p *pull) settle(place string) error {
+	known := slices.Contains(p.cursor.Faults, place)
+	switch {
+	case p.req.Backfill || known == p.faulty || !p.settings.incremental():
+		return nil
+	case p.faulty:
+		if len(p.cursor.Faults) < maxFaults {
+			p.cursor.Faults = append(p.cursor.Faults, place)
+		}
+		return nil
+	}
+	if p.batch.Rereads != "" {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	p.batch.Rereads = place
+	p.cursor.Faults = slices.DeleteFunc(p.cursor.Faults, func(s string) bool { return s == place })
+	return nil
+}
+
+// inOrder takes the cursor back if an item comes too late in a walk that should be oldest first: others like it may follow.
+func (p *pull) inOrder(m mark) {
+	if p.settings.Cursor.Order == orderOldest && !p.mixed && m.before(p.last) {
+		p.mixed, p.cursor.Mark = true, p.start
+	}
 }
 
 // value is the item's place in the order of the cursor.
@@ -261,6 +325,7 @@ func (p *pull) add(m mapped) error {
 			return err
 		}
 	}
+	p.faulty = p.faulty || m.item.Fault != nil
 	p.batch.Items = append(p.batch.Items, m.item)
 	p.size += len(m.text)
 	return nil
@@ -279,13 +344,12 @@ func (p *pull) flush() error {
 
 // commit hands out the rest of a page with the cursor after it.
 func (p *pull) commit(more bool) error {
-	byPage := p.settings.Cursor.Order == orderOldest && !p.mixed && !p.req.Backfill
 	switch {
-	case !more || byPage:
+	case !more || p.byPage():
 		p.cursor.Walk = nil
 		p.cursor.Mark = p.reached()
 		p.batch.Cursor = p.cursor.text()
-	case p.walk.Pages >= leastWalk || len(p.settings.Details) > 0:
+	case p.walk.Pages >= leastWalk || len(p.settings.Details) > 0 || p.mixed:
 		p.cursor.Walk = new(p.walk)
 		p.batch.Cursor = p.cursor.text()
 	}
@@ -295,12 +359,16 @@ func (p *pull) commit(more bool) error {
 	return p.flush()
 }
 
-// reached is the mark after a walk, or after a page of one that comes oldest first. Without [Cursor.Value] it is when the
-// walk began, and does not move at every poll.
+// byPage tells whether the cursor moves after each page.
+func (p *pull) byPage() bool {
+	return p.settings.Cursor.Order == orderOldest && !p.mixed && !p.req.Backfill
+}
+
+// reached is the mark after a walk, or after a page of one that comes oldest first. Without [Cursor.Value] it does not
+// move at every poll.
 func (p *pull) reached() mark {
 	old, top := p.cursor.Mark, p.walk.Top
 	if p.settings.Cursor.Value.IsZero() {
-		top = mark{time: p.walk.Began}
 		if !p.settings.incremental() || !old.IsZero() && top.time.Sub(old.time) < p.settings.Cursor.Lookback {
 			return old
 		}

@@ -155,13 +155,13 @@ map: |
 	const bad = `{"id":2,"text":"s3cret"},{"uuid":"u-3","text":{}},{"text":{"plain":"s3cret"}},{"id":5,"text":{"plain":7}},` +
 		`{"id":6,"own":"s3cret"},{"id":8,"several":true},"s3cret"`
 	want := []string{
-		"! item 2: map: expected an object but got: string",
-		"! item u-3: map: item_id wants a text that is not empty or a number as native id, not null",
+		"! item \"2\": map: expected an object but got: string",
+		"! item \"u-3\": map: item_id wants a text that is not empty or a number as native id, not null",
 		"! item #6e68afffd5e2bc64: map: item_id wants a text that is not empty or a number as native id, not null",
-		"! item 5: map: message: want a text in quotes",
-		"! item 6: map: own: want true or false",
+		"! item \"5\": map: message: want a text in quotes",
+		"! item \"6\": map: own: want true or false",
 		"test-8",
-		"! item 8, output 2: map: networkItemId: want a text in quotes",
+		"! item \"8\", output 2: map: networkItemId: want a text in quotes",
 		"test-8b",
 		"! item #8e1d6eac6d3cb7e0: map: expected an object but got: string",
 	}
@@ -247,7 +247,7 @@ func TestTheNextPageIsNotReadWithoutTLSIfTheFirstWasWithIt(t *testing.T) {
 	t.Parallel()
 	s := open(t, "url: https://api.example.com/x")
 	for from, want := range map[string]string{"https": "https://api.example.com/y?page=2", "http": "http://api.example.com/y?page=2"} {
-		pages := s.pages(&Paging{Kind: kindLink}, "paging", "api.example.com")
+		pages := s.pages(&Paging{Kind: kindLink}, "paging", &url.URL{Scheme: "http", Host: "api.example.com"})
 		at, more, err := pages.follow(position{}, &answer{url: &url.URL{Scheme: from, Host: "api.example.com", Path: "/x"}}, "http://me@api.example.com/y?page=2#top", "")
 		if at.URL != want || !more || err != nil {
 			t.Error(at.URL, more, err)

@@ -36,7 +36,7 @@ func (s *source) judge(ctx context.Context, a *answer, vars jq.Vars) (skip bool,
 	for i := range s.settings.Errors {
 		rule, key := &s.settings.Errors[i], fmt.Sprintf("errors[%d]", i)
 		holds, err := rule.When.Is(ctx, a.body, a.vars(vars))
-		if err != nil {
+		if err != nil && (!a.odd || ctx.Err() != nil) {
 			return false, programError(ctx, key+".when", err)
 		}
 		if !holds {
@@ -66,10 +66,10 @@ func (s *source) seconds(ctx context.Context, p jq.Program, key string, a *answe
 		return 0, nil
 	}
 	out, err := p.One(ctx, a.body, a.vars(vars))
-	if err != nil {
+	if err != nil && (!a.odd || ctx.Err() != nil) {
 		return 0, programError(ctx, key, err)
 	}
-	if out == nil || out == false {
+	if err != nil || out == nil || out == false {
 		return 0, nil
 	}
 	text, _ := jq.Text(out)

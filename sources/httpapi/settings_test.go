@@ -58,8 +58,12 @@ func TestTheHostMustBeWrittenOut(t *testing.T) {
 	} {
 		s := read(t, "url: '"+address+"'\nitems: .[]\nmap: .")
 		err := s.Validate()
-		if s.host() != want || (err == nil) != (want != "") || err != nil && strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: %s %v", address, s.host(), err)
+		host := ""
+		if origin := s.origin(); origin != nil {
+			host = origin.Host
+		}
+		if host != want || (err == nil) != (want != "") || err != nil && strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %s %v", address, host, err)
 		}
 	}
 }

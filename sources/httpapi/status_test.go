@@ -80,8 +80,8 @@ func TestADetailThatIsGoneIsAFaultOfItsItem(t *testing.T) {
 		}
 	})
 	p := poll(t, open(t, "auth: {bearer: s3cret}\nurl: "+a.URL+"/\ndetails: [{url: '"+a.URL+`/\(.id)', items: '.[]', map: '{networkItemId: item_id("c"; "long-\(.id)")}'}]`))
-	p.want(t, "test-1", "! item 1, details[0]: details[0].url: "+a.URL+"/… answered 404 Not Found: check the address",
-		"test-2", "! item 2, details[0]: details[0].url: "+a.URL+"/… answered 410 Gone: the server says that it is gone for good; find its new address",
+	p.want(t, "test-1", "! item \"1\", details[0]: details[0].url: "+a.URL+"/… answered 404 Not Found: check the address",
+		"test-2", "! item \"2\", details[0]: details[0].url: "+a.URL+"/… answered 410 Gone: the server says that it is gone for good; find its new address",
 		"test-3", "c-long-x")
 	if strings.Contains(p.cursor, "walk") {
 		t.Error(p.cursor)

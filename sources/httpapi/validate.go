@@ -30,7 +30,7 @@ func (f *faults) need(key string, p jq.Program, what string) {
 func (s *Settings) Validate() error {
 	var f faults
 	s.Request.validate(&f, "")
-	if s.host() == "" && !s.URL.IsZero() {
+	if s.origin() == nil && !s.URL.IsZero() {
 		f.add("url", "must begin with http:// or https:// and a host, written out and without a user, such as https://api.example.com/reviews")
 	}
 	f.need("items", s.Items, "where the items are, such as .reviews[]")
@@ -78,20 +78,20 @@ func (r *Request) validate(f *faults, prefix string) {
 	}
 }
 
-// host is the host that the address begins with, "" if it is not written out.
-func (r *Request) host() string {
+// origin is the scheme and host that the address begins with, nil if they are not written out.
+func (r *Request) origin() *url.URL {
 	text, whole := r.URL.Literal()
 	scheme, rest, found := strings.Cut(text, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	} else if !whole {
-		return "" // an expression may go on with the host
+		return nil // an expression may go on with the host
 	}
 	u, err := url.Parse(scheme + "://" + rest)
-	if !found || err != nil || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return ""
+	if !found || err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil
 	}
-	return u.Host
+	return u
 }
 
 func (p *Paging) validate(f *faults, key string) {

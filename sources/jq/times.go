@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"net/mail"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,18 @@ const (
 var layouts = []string{
 	time.RFC3339,
 	"2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
-	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05",
 	time.DateOnly,
 }
+
+// zones are the names of zones that mean one zone everywhere, RFC 5322, 4.3.
+var zones = map[string]string{
+	"UTC": "+0000", "GMT": "+0000", "UT": "+0000", "Z": "+0000", "EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500",
+	"MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700",
+}
+
+// letters are the name of a zone at the end of a time.
+var letters = regexp.MustCompile(` [A-Za-z]+$`)
 
 // timeOf is the function `time`.
 func timeOf(v any, _ []any) any {
@@ -46,9 +56,17 @@ func timeOf(v any, _ []any) any {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// ParseTime reads a time as the function `time` does. The zone is UTC if the text has none.
+// ParseTime reads a time as the function `time` does. The zone is UTC if the text has none. A zone by a name that
+// is not of everywhere, such as IST, is not understood.
 func ParseTime(s string) (time.Time, bool) {
 	s = strings.TrimSpace(s)
+	if name := letters.FindString(s); name != "" {
+		offset, known := zones[strings.ToUpper(name[1:])]
+		if !known {
+			return time.Time{}, false
+		}
+		s = s[:len(s)-len(name)] + " " + offset
+	}
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t, true

@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/itchyny/gojq"
 )
 
-// Decode reads one JSON value: nil, bool, json.Number, string, []any or map[string]any. Errors say where it is
-// wrong and show nothing of the text.
+// maxDigits is how long a number may be as text. gojq calculates with all digits, and can't be ended while it does: a
+// number of some MB takes minutes.
+const maxDigits = 1000
+
+// Decode reads one JSON value: nil, bool, json.Number (of at most 1000 bytes), string, []any or map[string]any. Errors say
+// where it is wrong and show nothing of the text.
 func Decode(text []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber() // an id may have more digits than a float64
@@ -21,12 +26,31 @@ func Decode(text []byte) (any, error) {
 		if _, more := d.Token(); !errors.Is(more, io.EOF) {
 			return nil, fmt.Errorf("not valid JSON: something follows the value, after byte %d", end)
 		}
+		if hasLongNumber(value) {
+			return nil, fmt.Errorf("not usable JSON: it has a number of more than %d digits", maxDigits)
+		}
 		return value, nil
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return nil, fmt.Errorf("not valid JSON at byte %d", syntax.Offset)
 	}
 	return nil, errors.New("not valid JSON: it ends too early")
+}
+
+func hasLongNumber(value any) bool {
+	switch v := value.(type) {
+	case json.Number:
+		return len(v) > maxDigits
+	case []any:
+		return slices.ContainsFunc(v, hasLongNumber)
+	case map[string]any:
+		for _, inner := range v {
+			if hasLongNumber(inner) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Encode writes a value as JSON.

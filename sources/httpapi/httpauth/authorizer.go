@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"socialhub-sync/sources"
@@ -80,19 +82,27 @@ func (a *Authorizer) Apply(ctx context.Context, header http.Header, u *url.URL) 
 		header.Set(key.Name, key.Value.Reveal())
 	}
 	if key := a.auth.Query; key != (Key{}) {
-		query := u.Query()
+		query, err := url.ParseQuery(u.RawQuery)
+		if err != nil { // would be left out, and another list be read
+			return &sources.SettingError{Key: "auth.query", Problem: "the address has a parameter that can't be read: a ; or a % that is not encoded"}
+		}
 		query.Set(key.Name, key.Value.Reveal())
 		u.RawQuery = query.Encode()
 	}
 	return nil
 }
 
-// Strip takes the key out of an address that an answer gave.
+// Strip takes the key out of an address that an answer gave. The other parameters stay as they are written.
 func (a *Authorizer) Strip(u *url.URL) {
-	if query := u.Query(); a.auth.Query != (Key{}) && query.Has(a.auth.Query.Name) {
-		query.Del(a.auth.Query.Name)
-		u.RawQuery = query.Encode()
+	if a.auth.Query == (Key{}) || u.RawQuery == "" {
+		return
 	}
+	pairs := slices.DeleteFunc(strings.Split(u.RawQuery, "&"), func(pair string) bool {
+		text, _, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(text)
+		return err == nil && name == a.auth.Query.Name
+	})
+	u.RawQuery = strings.Join(pairs, "&")
 }
 
 // Renew is called when the server refuses a request. It tells whether to try once more, with a new token: the old one

@@ -44,6 +44,9 @@ func (s *Settings) validate(f *faults) {
 	if s.Basic != (Basic{}) && s.Basic.User == "" {
 		f.add("auth.basic.user", "missing")
 	}
+	if strings.ContainsAny(s.Bearer.Reveal(), "\r\n\x00") {
+		f.add("auth.bearer", "has more than one line")
+	}
 	s.Header.validate(f, "auth.header")
 	s.Query.validate(f, "auth.query")
 	if s.OAuth2.used() {
