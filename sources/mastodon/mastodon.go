@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"socialhub-sync/sources"
 )
@@ -62,8 +63,11 @@ type Settings struct {
 	MaxSize     int64          `yaml:"max_size" doc:"The largest answer that is read, in bytes after decompression."`
 }
 
-// hashtag is what may stand behind the #; the servers differ, none takes less.
-var hashtag = regexp.MustCompile(`^[\p{L}\p{M}\p{N}_·]{1,100}$`)
+// hashtag is what may stand behind the #; the servers differ, none takes less. Its length is bounded apart: a
+// counted repetition of these classes takes four megabytes.
+var hashtag = regexp.MustCompile(`^[\p{L}\p{M}\p{N}_·]+$`)
+
+const maxHashtag = 100 // ours
 
 // Validate implements [sources.Settings].
 func (s *Settings) Validate() error {
@@ -128,8 +132,8 @@ func checkHashtags(tags []string) string {
 	seen := map[string]bool{}
 	for _, tag := range tags {
 		name := tagName(tag)
-		if !hashtag.MatchString(name) {
-			return fmt.Sprintf("%q is no hashtag; want letters, digits and _", tag)
+		if !hashtag.MatchString(name) || utf8.RuneCountInString(name) > maxHashtag {
+			return fmt.Sprintf("%q is no hashtag; want at most %d letters, digits and _", tag, maxHashtag)
 		}
 		if seen[name] {
 			return fmt.Sprintf("%q is there twice", tag)
