@@ -61,12 +61,12 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-// amount is enough for about eight seconds of the bare loop.
+// amount is enough for about twenty seconds of the bare loop, so that the start of the process counts little.
 func amount(latency time.Duration, concurrency int) int {
 	if latency == 0 {
 		return 60_000
 	}
-	return int(8 * float64(concurrency) / latency.Seconds())
+	return int(20 * float64(concurrency) / latency.Seconds())
 }
 
 // BenchmarkUnchanged polls a file whose items are all stored already, among many more.
