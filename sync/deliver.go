@@ -112,13 +112,14 @@ func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLeas
 	d.epoch, d.since, d.until, d.lost = lease.Epoch, time.Now(), claimed.Add(d.engine.LeaseTTL), cancel
 	d.mu.Unlock()
 
-	jobs := make(chan *store.Ticket)
+	// One ticket for each worker lies ready, so that none waits while the feeder reads the next ones.
+	jobs := make(chan *store.Ticket, d.channel.Concurrency)
 	answers := make(chan answered, maxUnsettled)
 	var workers, committer gosync.WaitGroup
 	for range d.channel.Concurrency {
 		workers.Go(func() {
 			for t := range jobs {
-				answers <- d.deliver(hard, t)
+				answers <- d.deliver(ctx, hard, t)
 			}
 		})
 	}
@@ -279,8 +280,8 @@ type answered struct {
 	requested bool
 }
 
-// deliver sends one ticket and decides what the answer means.
-func (d *deliverer) deliver(ctx context.Context, t *store.Ticket) answered {
+// deliver sends one ticket, unless the session has ended, and decides what the answer means.
+func (d *deliverer) deliver(session, ctx context.Context, t *store.Ticket) answered {
 	if t.TicketID != "" && t.DeliveredHash == t.WantedHash {
 		d.throttle.done(t.NetworkItemID, neutral, time.Now())
 		return answered{settlement: settled(t, store.Synced, "")}
@@ -294,7 +295,7 @@ func (d *deliverer) deliver(ctx context.Context, t *store.Ticket) answered {
 		d.throttle.done(t.NetworkItemID, neutral, time.Now())
 		return answered{settlement: settled(t, store.Skipped, "our own post, and the channel has no networkId")}
 	}
-	if !d.mayWork(time.Now()) { // something has happened since it was handed out
+	if session.Err() != nil || !d.mayWork(time.Now()) || d.throttle.crowded() { // something has happened since it was handed out
 		d.throttle.done(t.NetworkItemID, neutral, time.Now())
 		return answered{settlement: unsent(t)}
 	}

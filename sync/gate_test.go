@@ -80,12 +80,12 @@ func TestNoRequestOutlivesTheLease(t *testing.T) {
 		began := time.Now()
 		d.throttle.start()
 		d.gate.known = began
-		a := d.deliver(t.Context(), &store.Ticket{NetworkItemID: "item-1", WantedHash: it.hash, Payload: mustEncode(t, it)})
+		a := d.deliver(t.Context(), t.Context(), &store.Ticket{NetworkItemID: "item-1", WantedHash: it.hash, Payload: mustEncode(t, it)})
 		if took := time.Since(began); took != 5*time.Second || a.settlement.Same.State != store.Pending {
 			t.Errorf("after %v: %+v", took, a)
 		}
 		d.throttle.start()
-		a = d.deliver(t.Context(), &store.Ticket{NetworkItemID: "item-2", WantedHash: it.hash, Payload: mustEncode(t, it)})
+		a = d.deliver(t.Context(), t.Context(), &store.Ticket{NetworkItemID: "item-2", WantedHash: it.hash, Payload: mustEncode(t, it)})
 		if a.requested || a.settlement.Same.Attempts != 0 {
 			t.Errorf("a request was sent after the lease: %+v", a)
 		}

@@ -51,6 +51,13 @@ func (t *throttle) stuck() bool {
 	return t.failures >= stuckAfter
 }
 
+// crowded tells whether more requests were let go than may be under way by now.
+func (t *throttle) crowded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failures >= throttleAfter && t.inFlight > 1
+}
+
 func (t *throttle) start() {
 	t.mu.Lock()
 	t.inFlight++

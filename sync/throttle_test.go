@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"socialhub-sync/socialhub/sandbox"
 )
 
 func TestAChannelInTroubleComesDownToOneRequestAtATime(t *testing.T) {
@@ -79,6 +81,20 @@ func TestAChannelInTroubleComesDownToOneRequestAtATime(t *testing.T) {
 		th.start()
 		if !free(&th, later) {
 			t.Error("still throttled after a success")
+		}
+	})
+}
+
+func TestWhatLayReadyWhenTroubleBeganIsNotSent(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{Latency: time.Second, Faults: onRoute(sandbox.RoutePost, sandbox.Fault{Kind: sandbox.InternalError})}, sandbox.ChannelOptions{})
+		w.options.Channels[0].Concurrency = 16
+		w.shelf.fill("item", 100)
+		defer w.start()()
+		w.until("the first requests have their answers", func() bool { return w.requests(sandbox.RoutePost) >= 16 })
+		pass(1100 * time.Millisecond) // what was sent at once after them has its answer, too
+		if n := w.requests(sandbox.RoutePost); n > 16+throttleAfter {
+			t.Errorf("%d requests in two seconds, the first 16 of which failed", n)
 		}
 	})
 }
