@@ -70,25 +70,25 @@ func errorText(err error) string {
 func TestTheProgramIsFoundBesideTheConfigOrInPath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "work"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "desk"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, link := range []string{filepath.Join(dir, "my-sh"), filepath.Join(dir, "work", "my-sh")} {
+	for _, link := range []string{filepath.Join(dir, "my-sh"), filepath.Join(dir, "desk", "my-sh")} {
 		if err := os.Symlink("/bin/sh", link); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, settings := range []string{
-		"command: [sh, -c, pwd >here]\ndir: work",
-		"command: [./my-sh, -c, pwd >here]\ndir: work",
-		"command: [work/my-sh, -c, pwd >here]\ndir: " + filepath.Join(dir, "work"),
-		"command: [" + filepath.Join(dir, "my-sh") + ", -c, pwd >here]\ndir: ./work/",
+		"command: [sh, -c, pwd >here]\ndir: desk",
+		"command: [./my-sh, -c, pwd >here]\ndir: desk",
+		"command: [desk/my-sh, -c, pwd >here]\ndir: " + filepath.Join(dir, "desk"),
+		"command: [" + filepath.Join(dir, "my-sh") + ", -c, pwd >here]\ndir: ./desk/",
 	} {
-		_ = os.Remove(filepath.Join(dir, "work", "here"))
+		_ = os.Remove(filepath.Join(dir, "desk", "here"))
 		if r := openIn(t, dir, settings).pull(t, sources.Request{}); r.err != nil {
 			t.Error(r.err)
 		}
-		if got := strings.TrimSpace(readFile(t, filepath.Join(dir, "work"), "here")); filepath.Base(got) != "work" {
+		if got := strings.TrimSpace(readFile(t, filepath.Join(dir, "desk"), "here")); filepath.Base(got) != "desk" {
 			t.Errorf("%s: in %s", settings, got)
 		}
 	}
