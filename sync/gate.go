@@ -18,7 +18,7 @@ type gate struct {
 	pause store.Pause
 	// until is when the pause ends by itself; zero waits for another token or a person.
 	until time.Time
-	// known is when the pause was in the store: what was read from it earlier says nothing.
+	// known is when the pause was in the store: what was read from it by then says nothing.
 	known time.Time
 	// greeted is true once GET / has verified the token; until then nothing else is sent.
 	greeted   bool
@@ -35,7 +35,7 @@ func (g *gate) open(now time.Time) bool {
 
 // learn takes in what the store said of the pause when it was asked; it reports whether a pause is over.
 func (g *gate) learn(p store.Pause, asked time.Time) (reopened bool) {
-	if asked.Before(g.known) {
+	if !asked.After(g.known) {
 		return false
 	}
 	reopened = g.pause.Kind != "" && p.Kind == ""

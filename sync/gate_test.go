@@ -16,9 +16,12 @@ func TestAPauseIsNotLiftedByWhatWasReadBeforeIt(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	g := gate{pause: store.Pause{Kind: store.Forbidden}, known: now, greeted: true}
-	if g.learn(store.Pause{}, now.Add(-time.Millisecond)) || g.open(now) {
-		t.Error("an older look at the store lifted the pause")
+	for _, before := range []time.Duration{time.Millisecond, 0} {
+		if g.learn(store.Pause{}, now.Add(-before)) || g.open(now) {
+			t.Errorf("a look at the store %v earlier lifted the pause", before)
+		}
 	}
+	now = now.Add(1)
 	if !g.learn(store.Pause{}, now) || !g.open(now) || g.greeted {
 		t.Error("a later look did not, or the token is not verified again")
 	}

@@ -62,8 +62,9 @@ func (t tests) Run() int {
 // program is what main is.
 func program() {
 	trustReplay()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(signalled, func() { stop(); cancel() })
 	os.Exit(cli.Run(ctx, os.Args[1:], builtin.Adapters(), cli.Process()))
 }
 
