@@ -66,7 +66,7 @@ func (e *Engine) DryRun(ctx context.Context, show func(Preview)) (o Outcome, err
 		if err != nil {
 			return o, err
 		}
-		if n > src.MassChangeLimit && e.Backfill == nil {
+		if limit := src.MassChangeLimit; limit > 0 && n > limit && e.Backfill == nil {
 			o.Held[src.Name] = n
 		}
 	}

@@ -252,6 +252,11 @@ func TestADryRunCountsWhatIsHeldAlready(t *testing.T) {
 		if n := would(); n != 5 {
 			t.Errorf("one more, twice, and one of those held: %d", n)
 		}
+		w.limit(0)
+		if n := would(); n != 0 {
+			t.Errorf("without a limit: %d", n)
+		}
+		w.limit(3)
 		w.shelve(2, "A")
 		if n := would(); n != 0 {
 			t.Errorf("two taken back leave three, which is the limit: %d", n)
