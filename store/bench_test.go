@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,6 +73,32 @@ func benchStore(b *testing.B, open func(testing.TB) *store.Store, rows int) (*st
 		}
 	}
 	return s, leases[0]
+}
+
+// Requests to the webhook come one by one, at once.
+func BenchmarkReceive(b *testing.B) {
+	onBothEngines(b, func(b *testing.B, open func(testing.TB) *store.Store) {
+		rows := benchRows(b)
+		s, _ := benchStore(b, open, rows)
+		var n atomic.Int64
+		b.SetParallelism(max(1, 32/runtime.GOMAXPROCS(0)))
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				i := int(n.Add(1))
+				item := benchItem(i % rows)
+				a := store.NewAction{
+					Key: item.Hash, UUID: fmt.Sprint(i), Type: "reply", ActionID: "answer", NetworkItemID: item.NetworkItemID,
+					TicketID: item.Hash[:24], Payload: `{"followupId":"` + item.Hash + `","text":"` + item.Hash + item.Hash + `"}`, Time: time.Now(),
+				}
+				if _, err := s.Receive(context.Background(), benchKey.ChannelID, store.Receipt{Actions: []store.NewAction{a}}); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+		perSecond(b, 1)
+	})
 }
 
 func perSecond(b *testing.B, each int) {

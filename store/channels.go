@@ -39,6 +39,9 @@ type ChannelState struct {
 	// Pending tells whether tickets wait; NextDue is when the first of them is due, from now, 0 or less if it is.
 	Pending bool
 	NextDue time.Duration
+	// ActionPending and NextAction are the same for actions that have another step.
+	ActionPending bool
+	NextAction    time.Duration
 }
 
 // ChannelStates returns the state of every channel that was ever registered. A pause whose time is
@@ -48,8 +51,8 @@ func (s *Store) ChannelStates(ctx context.Context) ([]ChannelState, error) {
 	err := s.query(ctx, s.read, func(r *sql.Rows) error {
 		var c ChannelState
 		var now int64
-		var until, live, backfill sql.NullInt64
-		err := r.Scan(&c.ID, &c.Pause.Kind, &c.Pause.Reason, &until, &c.Pause.Fingerprint, &c.Owner, &now, &live, &backfill)
+		var until, live, backfill, action sql.NullInt64
+		err := r.Scan(&c.ID, &c.Pause.Kind, &c.Pause.Reason, &until, &c.Pause.Fingerprint, &c.Owner, &now, &live, &backfill, &action)
 		if until.Valid {
 			c.Pause.For = time.Duration(until.Int64-now) * time.Millisecond
 			if c.Pause.For <= 0 {
@@ -61,12 +64,16 @@ func (s *Store) ChannelStates(ctx context.Context) ([]ChannelState, error) {
 				c.Pending, c.NextDue = true, in
 			}
 		}
+		if action.Valid {
+			c.ActionPending, c.NextAction = true, time.Duration(action.Int64-now)*time.Millisecond
+		}
 		states = append(states, c)
 		return err
 	}, `SELECT channel_id, pause, pause_reason, paused_until, pause_fingerprint,
 			CASE WHEN lease_until > {now} THEN lease_owner ELSE '' END, {now},
 			(SELECT min(due) FROM tickets t WHERE t.channel_id = c.channel_id AND `+pending+` AND t.priority = 0),
-			(SELECT min(due) FROM tickets t WHERE t.channel_id = c.channel_id AND `+pending+` AND t.priority = 1)
+			(SELECT min(due) FROM tickets t WHERE t.channel_id = c.channel_id AND `+pending+` AND t.priority = 1),
+			(SELECT min(due) FROM actions a WHERE a.channel_id = c.channel_id AND a.due IS NOT NULL)
 		FROM channels c`)
 	if err != nil {
 		return nil, fmt.Errorf("read the state of the channels: %w", err)

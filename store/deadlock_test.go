@@ -35,6 +35,15 @@ func TestWhoPostgresUndoesForADeadlockRunsAgain(t *testing.T) {
 		{"Ingest", store.Pending, func(s *store.Store, l store.PollLease, _ store.DeliveryLease) error {
 			return s.Ingest(t.Context(), l, two(store.Rejected))
 		}},
+		{"Receive", store.Unlinked, func(s *store.Store, l store.PollLease, _ store.DeliveryLease) error {
+			n, err := s.Receive(t.Context(), l.ChannelID, store.Receipt{Actions: []store.NewAction{
+				{Key: "b", UUID: "b", NetworkItemID: "3", TicketID: "t3"}, {Key: "a", UUID: "a", NetworkItemID: "2", TicketID: "t2"},
+			}})
+			if n != 2 {
+				t.Errorf("%d actions were taken", n)
+			}
+			return err
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

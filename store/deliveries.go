@@ -68,7 +68,8 @@ func (s *Store) RenewLeases(ctx context.Context, owner string, ttl time.Duration
 }
 
 // Due returns up to limit tickets to send now, live ones before backfill, the longest due first, and
-// no reply whose root is still to be created. Tickets for which busy says true are left out: those
+// no reply whose root is still to be created, and nothing of our own that may be a reply
+// which SocialHub is still to be told of. Tickets for which busy says true are left out: those
 // that the caller is sending already. It returns nothing when the lease is gone.
 func (s *Store) Due(ctx context.Context, l DeliveryLease, limit int, busy map[string]bool) ([]*Ticket, error) {
 	var due []*Ticket
@@ -87,6 +88,7 @@ func (s *Store) Due(ctx context.Context, l DeliveryLease, limit int, busy map[st
 				AND (root_id IS NULL OR ticket_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM tickets r
 					WHERE r.channel_id = t.channel_id AND r.network_item_id = t.root_id
 						AND r.state = 'pending' AND r.ticket_id IS NULL))
+				AND `+notInFlight+`
 				AND EXISTS (SELECT 1 FROM channels WHERE channel_id = $1 AND lease_owner = $2 AND lease_epoch = $3)
 			ORDER BY due LIMIT $4`, l.ChannelID, l.Owner, l.Epoch, limit-len(due)+len(busy))
 		if err != nil {
@@ -95,6 +97,14 @@ func (s *Store) Due(ctx context.Context, l DeliveryLease, limit int, busy map[st
 	}
 	return s.markUncertain(ctx, l, due)
 }
+
+// notInFlight is true for a ticket t of ours unless it may be a reply that is being posted, in the same source, or is one
+// that SocialHub is still to be told of: it gets its ticket by that. Another ticket of our reply must not be made. Each
+// list is read once, for the first ticket of ours.
+const notInFlight = `(t.own = 0
+	OR t.source NOT IN (SELECT source FROM actions WHERE channel_id = $1 AND ` + undone + ` AND ` + unended + `)
+		AND t.network_item_id NOT IN (SELECT reply_id FROM actions
+			WHERE channel_id = $1 AND state = 'performed' AND reply_id IS NOT NULL))`
 
 // markUncertain notes, before they are sent, the updates whose answer may be lost: what SocialHub shows
 // is not known until it has answered. It returns the tickets without those that can't be noted: the

@@ -160,11 +160,11 @@ func (s *Store) insertTickets(ctx context.Context, tx *sql.Tx, channelID string,
 		return err
 	}
 	n, err := s.exec(ctx, tx, `INSERT INTO tickets (channel_id, network_item_id, source, ticket_id, wanted_hash,
-			delivered_hash, payload, root_id, ref, state, priority, due, reason, changed_at)
+			delivered_hash, payload, root_id, ref, state, priority, due, reason, own, changed_at)
 		SELECT $1, item.value->>0, item.value->>1, item.value->>2, item.value->>3,
 			item.value->>4, item.value->>5, item.value->>6, item.value->>7,
 			item.value->>8, CAST(item.value->>9 AS bigint),
-			{now} + CAST(item.value->>10 AS bigint), item.value->>11, {now}
+			{now} + CAST(item.value->>10 AS bigint), item.value->>11, CAST(item.value->>12 AS bigint), {now}
 		FROM {each $2} AS item WHERE true
 		ON CONFLICT DO NOTHING`, channelID, param)
 	if err == nil && n != int64(len(rows)) {
@@ -185,7 +185,8 @@ func (s *Store) updateTickets(ctx context.Context, tx *sql.Tx, channelID string,
 			source = item.value->>1, ticket_id = item.value->>2, wanted_hash = item.value->>3,
 			delivered_hash = item.value->>4, payload = item.value->>5, ref = item.value->>7,
 			state = item.value->>8, priority = CAST(item.value->>9 AS bigint),
-			due = {now} + CAST(item.value->>10 AS bigint), attempts = 0, reason = item.value->>11, changed_at = {now}
+			due = {now} + CAST(item.value->>10 AS bigint), attempts = 0, reason = item.value->>11,
+			own = CAST(item.value->>12 AS bigint), changed_at = {now}
 		FROM {each $2} AS item
 		WHERE channel_id = $1 AND network_item_id = item.value->>0`, channelID, param)
 	return err

@@ -60,7 +60,7 @@ func migrate(t *testing.T, s *store.Store) []string {
 func TestMigratingAgainDoesNothing(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, url string) {
 		s := open(t, url)
-		if diff := cmp.Diff([]string{"00001_init.sql", "00002_held.sql"}, migrate(t, s)); diff != "" {
+		if diff := cmp.Diff([]string{"00001_init.sql", "00002_held.sql", "00003_actions.sql"}, migrate(t, s)); diff != "" {
 			t.Error(diff)
 		}
 		if applied := migrate(t, s); applied != nil {
@@ -76,7 +76,7 @@ func TestMigratingAgainDoesNothing(t *testing.T) {
 }
 
 func TestOfManyThatMigrateAtOnceOneDoes(t *testing.T) {
-	const migrations = 2
+	const migrations = 3
 	onEachEngine(t, func(t *testing.T, url string) {
 		var all sync.WaitGroup
 		applied := make(chan string, 100)
@@ -150,7 +150,7 @@ func TestAnOlderDatabaseIsNotCalledEmpty(t *testing.T) {
 
 var readOnlyKey = store.PollKey{ChannelID: "c", Source: "a"}
 
-// filled is a database with one channel, one source, whose poll is leased, and one synced ticket.
+// filled is a database with one channel, one source, whose poll is leased, one rejected ticket and one action on it.
 func filled(t *testing.T, url string) store.PollLease {
 	t.Helper()
 	s := open(t, url)
@@ -166,6 +166,9 @@ func filled(t *testing.T, url string) store.PollLease {
 		return &store.Ticket{NetworkItemID: "1", Source: "a", WantedHash: "1", State: store.Rejected, Payload: "p"}
 	}})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Receive(t.Context(), "c", store.Receipt{Actions: []store.NewAction{{Key: "1", UUID: "1", NetworkItemID: "1"}}}); err != nil {
 		t.Fatal(err)
 	}
 	return leases[0]
@@ -195,6 +198,13 @@ func TestAReadOnlyStoreReadsAndNeverWrites(t *testing.T) {
 				got, err := s.Differing(ctx, "c", "a", []store.Seen{{NetworkItemID: "1", Hash: "1"}, {NetworkItemID: "2", Hash: "1"}})
 				return len(got), err
 			},
+			"DueActions": func() (int, error) {
+				got, err := s.DueActions(ctx, store.DeliveryLease{}, 9, nil)
+				return 1 + len(got), err
+			},
+			"StuckActions": func() (int, error) { got, err := s.StuckActions(ctx, "c", 9); return 1 + len(got), err },
+			"OpenActions":  func() (int, error) { got, err := s.OpenActions(ctx, "c", 9); return len(got), err },
+			"ActionCounts": func() (int, error) { got, err := s.ActionCounts(ctx); return len(got), err },
 		}
 		for name, read := range reads {
 			if n, err := read(); n != 1 || err != nil {
@@ -218,6 +228,14 @@ func TestAReadOnlyStoreReadsAndNeverWrites(t *testing.T) {
 			"ResumeSource":    func() error { _, err := s.ResumeSource(ctx, "c", "a"); return err },
 			"ReleaseHeld":     func() error { _, err := s.ReleaseHeld(ctx, "c", "a", false); return err },
 			"Retry":           func() error { _, err := s.Retry(ctx, "c", "", nil); return err },
+			"Receive": func() error {
+				_, err := s.Receive(ctx, "c", store.Receipt{Actions: []store.NewAction{{Key: "2", UUID: "2"}}})
+				return err
+			},
+			"BeginAction":    func() error { return s.BeginAction(ctx, delivery, "1") },
+			"StepAction":     func() error { return s.StepAction(ctx, delivery, store.ActionStep{Key: "1", To: store.ActionReported}) },
+			"RetryActions":   func() error { _, err := s.RetryActions(ctx, "c", nil); return err },
+			"DismissActions": func() error { _, err := s.DismissActions(ctx, "c", nil); return err },
 			"Adopt": func() error {
 				_, err := s.Adopt(ctx, "c", []store.Link{{NetworkItemID: "1", TicketID: "t"}})
 				return err

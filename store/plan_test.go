@@ -101,9 +101,9 @@ func TestDifferingIsOneStatementWhateverTheNumberOfItems(t *testing.T) {
 	}
 }
 
-// A good step of a plan that reads tickets searches by the whole key, or the open ones alone.
-var goodStep = regexp.MustCompile(`USING (PRIMARY KEY \(channel_id=\? AND network_item_id=\?\)|(COVERING )?INDEX tickets_open )`)
-var ticketStep = regexp.MustCompile(`^(SCAN|SEARCH) (tickets|t|r)( |$)`)
+// A good step of a plan that reads tickets or actions searches by the whole key, or the open ones alone.
+var goodStep = regexp.MustCompile(`USING (PRIMARY KEY \(channel_id=\? AND (network_item_id|action_key)=\?\)|(COVERING )?INDEX (tickets_open|actions_(due|item|open|reply)) )`)
+var ticketStep = regexp.MustCompile(`^(SCAN|SEARCH) (tickets|actions|t|r|a|e)( |$)`)
 
 func TestNoStatementWalksThroughAllTicketsOfAChannelOrAllItemsForEachTicket(t *testing.T) {
 	t.Parallel()
@@ -111,7 +111,7 @@ func TestNoStatementWalksThroughAllTicketsOfAChannelOrAllItemsForEachTicket(t *t
 	everyStatement(t, s)
 	seen := make(map[string]bool)
 	for _, text := range w.take() {
-		if seen[text] || !strings.Contains(text, "tickets") {
+		if seen[text] || !strings.Contains(text, "tickets") && !strings.Contains(text, "actions") {
 			continue
 		}
 		seen[text] = true
@@ -177,6 +177,56 @@ func everyStatement(t *testing.T, s *Store) {
 	must(err)
 	_, err = s.Problems(ctx, "c", Rejected, 10)
 	must(err)
+	everyActionStatement(t, s, lease)
+}
+
+func everyActionStatement(t *testing.T, s *Store, lease DeliveryLease) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, reply := range []string{"", "r"} {
+		a := NewAction{Key: "k" + reply, UUID: "u", NetworkItemID: "1", TicketID: "t"}
+		must(s.Receive(ctx, "c", Receipt{Actions: []NewAction{a}, Disabled: time.Now()}))
+		must(s.Receive(ctx, "c", Receipt{}))
+		must(s.DueActions(ctx, lease, 10, nil))
+		must(nil, s.BeginAction(ctx, lease, a.Key))
+		performed := ActionStep{Key: a.Key, From: ActionPerforming, To: ActionPerformed, Reply: &PostedReply{NetworkItemID: "r"}}
+		must(nil, s.StepAction(ctx, lease, performed))
+		must(nil, s.StepAction(ctx, lease, performed))
+		must(s.RetryActions(ctx, "c", nil))
+		must(s.StuckActions(ctx, "c", 10))
+		must(s.OpenActions(ctx, "c", 10))
+		must(nil, s.StepAction(ctx, lease, ActionStep{Key: a.Key, From: ActionPerformed, To: ActionConfirmed, ReplyTicketID: reply}))
+	}
+	must(s.DismissActions(ctx, "c", []string{"k"}))
+}
+
+func TestLookingForDueActionsAndTicketsOfOursReadsTheIndexesOfOpenActions(t *testing.T) {
+	t.Parallel()
+	s, w := watchedStore(t)
+	everyStatement(t, s)
+	steps := make(map[string]bool)
+	for _, text := range w.take() {
+		for _, step := range plan(t, s, text) {
+			steps[strings.ReplaceAll(step.text, "COVERING ", "")] = true
+		}
+	}
+	for _, want := range []string{
+		"SEARCH a USING INDEX actions_due (channel_id=? AND due<?)",
+		"SEARCH a USING INDEX actions_due (channel_id=? AND due>?)", // the first one alone
+		"SEARCH e USING INDEX actions_item (channel_id=? AND network_item_id=?)",
+		"SEARCH actions USING INDEX actions_open (channel_id=? AND state=?)",
+		"SEARCH actions USING INDEX actions_reply (channel_id=? AND reply_id>?)",
+	} {
+		if !steps[want] {
+			t.Errorf("no plan has %q", want)
+		}
+	}
 }
 
 func TestListingProblemsSortsNothing(t *testing.T) {

@@ -36,13 +36,7 @@ func (s *Store) Adopt(ctx context.Context, channelID string, links []Link) ([]st
 	if err != nil {
 		return nil, err
 	}
-	adopted, err := s.within(bulkLimit).changeIDs(ctx, `UPDATE tickets SET ticket_id = item.value->>1,
-			state = CASE WHEN state <> 'unlinked' THEN state WHEN delivered_hash = wanted_hash THEN 'synced' ELSE 'pending' END,
-			due = CASE WHEN state = 'unlinked' AND coalesce(delivered_hash, '') <> wanted_hash THEN {now} ELSE due END,
-			reason = CASE WHEN state = 'unlinked' THEN '' ELSE reason END
-		FROM {each $2} AS item
-		WHERE channel_id = $1 AND network_item_id = item.value->>0 AND ticket_id IS NULL AND state IN ('pending', 'unlinked', 'rejected')
-		RETURNING network_item_id`, channelID, param)
+	adopted, err := s.within(bulkLimit).changeIDs(ctx, learnIDs+` RETURNING network_item_id`, channelID, param)
 	if err != nil {
 		return nil, fmt.Errorf("adopt tickets: %w", err)
 	}

@@ -60,20 +60,25 @@ type Ticket struct {
 	Backfill bool
 	Attempts int
 	Reason   string
+	// Own tells that we posted it.
+	Own bool
 }
 
 // row is a ticket as the bulk statements read it from JSON, by position (keys would double the text):
-// id, source, ticket, wanted, delivered, payload, root, ref, state, priority, due, reason. A nil is NULL.
-type row [12]any
+// id, source, ticket, wanted, delivered, payload, root, ref, state, priority, due, reason, own. A nil is NULL.
+type row [13]any
 
 func rowOf(t *Ticket) row {
 	var delivered *string
 	if t.Delivered {
 		delivered = new(clean(t.DeliveredHash))
 	}
-	priority := 0
+	priority, own := 0, 0
 	if t.Backfill {
 		priority = 1
+	}
+	if t.Own {
+		own = 1
 	}
 	var due *int64
 	if t.State == Pending {
@@ -81,20 +86,21 @@ func rowOf(t *Ticket) row {
 	}
 	return row{
 		clean(t.NetworkItemID), t.Source, nullable(clean(t.TicketID)), clean(t.WantedHash), delivered,
-		nullable(clean(t.Payload)), nullable(clean(t.RootID)), nullable(clean(t.Ref)), t.State, priority, due, clean(t.Reason),
+		nullable(clean(t.Payload)), nullable(clean(t.RootID)), nullable(clean(t.Ref)), t.State, priority, due, clean(t.Reason), own,
 	}
 }
 
-const ticketColumns = `network_item_id, source, ticket_id, wanted_hash, delivered_hash, payload, root_id, ref, state, priority, attempts, reason`
+const ticketColumns = `network_item_id, source, ticket_id, wanted_hash, delivered_hash, payload, root_id, ref, state, priority, attempts, reason, own`
 
 func scanTicket(rows *sql.Rows) (*Ticket, error) {
 	var t Ticket
 	var ticketID, delivered, payload, root, ref sql.NullString
-	var priority int
+	var priority, own int
 	err := rows.Scan(&t.NetworkItemID, &t.Source, &ticketID, &t.WantedHash, &delivered, &payload, &root, &ref,
-		&t.State, &priority, &t.Attempts, &t.Reason)
+		&t.State, &priority, &t.Attempts, &t.Reason, &own)
 	t.TicketID, t.Payload, t.RootID, t.Ref = ticketID.String, payload.String, root.String, ref.String
 	t.DeliveredHash, t.Delivered, t.Backfill = delivered.String, delivered.Valid, priority == 1
+	t.Own = own == 1
 	return &t, err
 }
 

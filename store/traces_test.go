@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,6 +48,32 @@ func deliver(t *testing.T, s *store.Store, lease store.PollLease, n int) {
 	}
 }
 
+// answer lets n replies of many lengths be posted and confirmed.
+func answer(t *testing.T, s *store.Store, lease store.PollLease, n int) {
+	t.Helper()
+	ctx, delivery := t.Context(), store.DeliveryLease{ChannelID: lease.ChannelID, Owner: "me", Epoch: 1}
+	for i := range n {
+		text := strings.Repeat(secretWord+fmt.Sprint(i)+" ", 1+i*i%1000)
+		key := fmt.Sprintf("key-%04d", i*7919%n)
+		a := store.NewAction{Key: key, UUID: key, Type: "reply", NetworkItemID: fmt.Sprint(i), Payload: text}
+		_, err := s.Receive(ctx, lease.ChannelID, store.Receipt{Actions: []store.NewAction{a}})
+		steps := []store.ActionStep{
+			{Key: key, From: store.ActionPerforming, To: store.ActionPerformed, Reply: &store.PostedReply{NetworkItemID: "reply " + key, Note: text}},
+			{Key: key, From: store.ActionPerformed, To: store.ActionConfirmed, ReplyTicketID: "t"},
+		}
+		if i%3 == 0 {
+			steps = []store.ActionStep{{Key: key, From: store.ActionPerforming, To: store.ActionFailed, Wait: true}}
+		}
+		err = errors.Join(err, s.BeginAction(ctx, delivery, key))
+		for _, step := range steps {
+			err = errors.Join(err, s.StepAction(ctx, delivery, step))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // traces counts the secret word in all files of the folder.
 func traces(t *testing.T, dir string) (n int) {
 	t.Helper()
@@ -74,6 +101,7 @@ func TestNoFileHasTheContentAfterDeliveryAndClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	deliver(t, s, lease, 300)
+	answer(t, s, lease, 100)
 	if traces(t, dir) == 0 {
 		t.Error("no content was ever in the files: the test sees nothing")
 	}

@@ -59,6 +59,7 @@ func (s *Store) duePage(ctx context.Context, channelID, after string) ([]*Ticket
 			AND (root_id IS NULL OR ticket_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM tickets r
 				WHERE r.channel_id = t.channel_id AND r.network_item_id = t.root_id
 					AND r.state = 'pending' AND r.ticket_id IS NULL AND r.due > {now}))
+			AND `+notInFlight+`
 		ORDER BY network_item_id LIMIT $3`, channelID, after, duePage)
 	return page, err
 }

@@ -36,6 +36,9 @@ func Run(t *testing.T, open func(t testing.TB) *store.Store) {
 		{"Repair", repairChecks},
 		{"Held", heldChecks},
 		{"Status", statusChecks},
+		{"Receive", receiveChecks},
+		{"Actions", actionChecks},
+		{"Replies", replyChecks()},
 		{"Together", togetherChecks},
 	} {
 		t.Run(group.name, func(t *testing.T) {
