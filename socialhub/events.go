@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Events is what one request to the webhook brings, all of one channel.
@@ -14,8 +16,8 @@ type Events struct {
 	ChannelID string
 	// Actions are what the team did with tickets, in SocialHub's order.
 	Actions []TicketAction
-	// Disabled tells that the channel was deactivated.
-	Disabled bool
+	// Disabled is when the channel was deactivated, in UTC; zero if it was not.
+	Disabled time.Time
 	// Strange are reasons why events were passed over: of a kind that is not documented, or without what they need. They
 	// have no content.
 	Strange []string
@@ -43,8 +45,13 @@ type TicketAction struct {
 	UUID         string `json:"uuid"`
 }
 
-// Time is when it was done, in UTC.
-func (a *TicketAction) Time() time.Time { return time.UnixMilli(a.Milliseconds).UTC() }
+// Time is when it was done, in UTC; zero if the event names no time that makes sense.
+func (a *TicketAction) Time() time.Time {
+	if !validTime(a.Milliseconds) {
+		return time.Time{}
+	}
+	return time.UnixMilli(a.Milliseconds).UTC()
+}
 
 // Key tells actions apart: the same key is the same action, delivered again. A reply keeps its followupId when
 // SocialHub sends it anew.
@@ -142,12 +149,22 @@ func (e *Events) add(kind string, raw json.RawMessage) (strange string) {
 		e.Actions = append(e.Actions, a)
 	case "channel_action":
 		var c struct {
-			Type string `json:"type"`
+			ChannelID    string `json:"channelId"`
+			Type         string `json:"type"`
+			Milliseconds int64  `json:"time"`
 		}
-		if json.Unmarshal(raw, &c) != nil || c.Type != "disabled" {
+		switch {
+		case json.Unmarshal(raw, &c) != nil || c.Type != "disabled":
 			return "not a type that is documented"
+		case c.ChannelID != "" && c.ChannelID != e.ChannelID:
+			return "of another channel"
+		case !validTime(c.Milliseconds):
+			return "without a usable time"
 		}
-		e.Disabled = true
+		// The latest one of a request: that the channel was active in between does not count.
+		if at := time.UnixMilli(c.Milliseconds).UTC(); at.After(e.Disabled) {
+			e.Disabled = at
+		}
 	default:
 		return "not a kind of event that is documented"
 	}
@@ -170,7 +187,7 @@ func (a *TicketAction) check() error {
 		ok   bool
 	}{
 		{"ticketId", ValidTicketID(a.TicketID)}, {"networkItemId", ValidItemID(a.NetworkItemID)},
-		{"actionId", ValidActionID(a.ActionID)}, {"uuid", a.UUID != "" && len(a.UUID) <= 256},
+		{"actionId", ValidActionID(a.ActionID)}, {"uuid", validUUID(a.UUID)},
 	} {
 		if !need.ok {
 			return fmt.Errorf("without a usable %s", need.name)
@@ -178,3 +195,11 @@ func (a *TicketAction) check() error {
 	}
 	return nil
 }
+
+// validUUID tells whether a uuid can be a key: SocialHub does not document its form, so any one line of 1 to 256 bytes will do.
+func validUUID(id string) bool {
+	return id != "" && len(id) <= 256 && !strings.ContainsFunc(id, unicode.IsControl)
+}
+
+// validTime tells whether a time in milliseconds is one that every database can keep: 1970 to 9999.
+func validTime(ms int64) bool { return ms > 0 && ms < 253_402_300_800_000 }

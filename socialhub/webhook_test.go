@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -186,16 +187,18 @@ func requestBody(events string) []byte {
 func TestEventsAreReadAndStrangeOnesPassedOver(t *testing.T) {
 	t.Parallel()
 	got, err := ParseEvents(requestBody(`{"ticket_action":[` + event(t, "more", 1) + `,` + event(t, "type", "button") + `,` +
-		event(t, "type", "dance") + `,5,` + event(t, "ticketId", "../x") + `,` + event(t, "uuid", nil) + `,` + event(t, "payload", nil) + `],
-		"channel_action":[{"type":"disabled","uuid":"u-2"},{"type":"painted"}],"weather":[{"rain":true}]}`))
+		event(t, "type", "dance") + `,5,` + event(t, "ticketId", "../x") + `,` + event(t, "uuid", nil) + `,` + event(t, "uuid", "\x00") + `,` + event(t, "payload", nil) + `],
+		"channel_action":[{"type":"disabled","channelId":"` + testChannel + `","time":1577934245000,"uuid":"u-2"},{"type":"painted"},
+			{"type":"disabled","time":1577934244000},{"type":"disabled"},{"type":"disabled","channelId":"` + testTicket + `","time":1577934246000}],"weather":[{"rain":true}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Actions) != 2 || !got.Disabled || got.ChannelID != testChannel {
+	if len(got.Actions) != 2 || !got.Disabled.Equal(time.UnixMilli(1577934245000)) || got.ChannelID != testChannel {
 		t.Errorf("%+v", got)
 	}
 	want := []string{
-		"channel_action: not a type that is documented", "ticket_action: not a type of action that is documented",
+		"channel_action: not a type that is documented", "channel_action: of another channel", "channel_action: without a usable time",
+		"ticket_action: not a type of action that is documented", "ticket_action: without a usable uuid",
 		"ticket_action: not the documented JSON", "ticket_action: without a usable ticketId", "ticket_action: without a usable uuid",
 		"ticket_action: the payload of the reply is not the documented JSON", "weather: not a kind of event that is documented",
 	}
@@ -214,6 +217,15 @@ func TestEventsAreReadAndStrangeOnesPassedOver(t *testing.T) {
 	}
 }
 
+func TestATimeThatMakesNoSenseIsNone(t *testing.T) {
+	t.Parallel()
+	for _, ms := range []int64{0, -1, math.MinInt64, math.MaxInt64, 253_402_300_800_000} {
+		if a := (TicketAction{Milliseconds: ms}); !a.Time().IsZero() {
+			t.Errorf("%d ms is %s", ms, a.Time())
+		}
+	}
+}
+
 func TestAKindOfEventThatIsNoListCostsTheOthersNothing(t *testing.T) {
 	t.Parallel()
 	got, err := ParseEvents(requestBody(`{"channel_action":{"type":"disabled"},"ticket_action":[` + event(t, "more", 1) + `],"weather":true}`))
@@ -229,7 +241,7 @@ func TestTheTestRequestBringsNothing(t *testing.T) {
 	t.Parallel()
 	for _, events := range []string{"{}", "null"} {
 		got, err := ParseEvents(requestBody(events))
-		if err != nil || len(got.Actions) != 0 || got.Disabled || got.Strange != nil {
+		if err != nil || len(got.Actions) != 0 || !got.Disabled.IsZero() || got.Strange != nil {
 			t.Errorf("%s: %+v, %v", events, got, err)
 		}
 	}

@@ -19,7 +19,8 @@
 //   - PATCH /manifest: what the body has replaces what is there; a new webhook gets its test request first (422 if that
 //     fails), one that answers without the right challenge is removed, as by a new token
 //   - the team: [Server.Act] and the page make actions, whose signed events go to the webhook, four tries within half a
-//     minute; POST …/success gives a reply its ticket, POST …/reset tells the team that an action failed
+//     minute; POST …/success gives a reply its ticket, POST …/reset tells the team that an action failed. The page offers
+//     what the manifest has, asks for templates with a signed request, and shows how far each action is
 //   - a rate limit per channel, its headers on every answer, 429 with Retry-After
 //   - 404 for every other route and method, in JSON
 //   - trouble on demand: lost answers, resets, 5xx, hangs and more, see [Fault]
@@ -46,6 +47,9 @@
 //   - Which check comes first: unknown route, token, deactivated channel, body; one fault is named at a time.
 //   - A webhook may be plain http on this machine.
 //   - Below PATCH /manifest a member of the body replaces the whole member: "inbox" is not merged.
+//   - An action's timeout is a duration as Go writes it, from the item's createdTime; approvalProcess and forceTagging
+//     change nothing. A button or a delete that the webhook took is sent: nothing more is heard of one that works.
+//   - A template's variables are all needed. Of their JSON schemas the page reads type, title, description, enum and default.
 //   - The page and its requests are the sandbox's own: no limit, fault or log counts them.
 //
 // # What it doesn't do

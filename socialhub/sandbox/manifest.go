@@ -54,6 +54,7 @@ func (s *Server) patchManifest(ctx context.Context, ch *channel, body []byte) re
 	manifest := maps.Clone(ch.team.manifest)
 	maps.Copy(manifest, change)
 	ch.team.manifest = manifest
+	ch.team.version++
 	if sent["webhook"] != nil {
 		ch.team.hook = hook
 	}

@@ -41,6 +41,8 @@ func newPage(s *Server) http.Handler {
 	mux.HandleFunc("GET /ui/{$}", p.first)
 	mux.HandleFunc("GET /ui/{channel}/{folder}", p.list)
 	mux.HandleFunc("POST /ui/{channel}/{folder}/move", p.move)
+	mux.HandleFunc("GET /ui/{channel}/{folder}/act/{ticket}/{action}", p.form)
+	mux.HandleFunc("POST /ui/{channel}/{folder}/act/{ticket}/{action}", p.act)
 	for file, kind := range map[string]string{"style.css": "text/css", "inbox.js": "text/javascript"} {
 		body, _ := uiFiles.ReadFile("ui/" + file) // embedded, so it is there
 		mux.HandleFunc("GET /ui/"+file, func(w http.ResponseWriter, _ *http.Request) {
@@ -108,19 +110,32 @@ func (p *page) list(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *page) render(w http.ResponseWriter, name string, view any) {
+	p.renderAs(w, http.StatusOK, name, view)
+}
+
+func (p *page) renderAs(w http.ResponseWriter, status int, name string, view any) {
 	var b bytes.Buffer
 	if err := p.tmpl.ExecuteTemplate(&b, name, view); err != nil {
 		http.Error(w, "the page can't be shown: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	_, _ = b.WriteTo(w) // a client that went needs no answer
+}
+
+// fromHere tells whether a form comes from the page itself; if not the answer says so.
+func (p *page) fromHere(w http.ResponseWriter, r *http.Request) bool {
+	err := p.guard.Check(r)
+	if err != nil {
+		http.Error(w, "this form was sent by another site", http.StatusForbidden)
+	}
+	return err == nil
 }
 
 // move takes a ticket out of the folder: to Done from the inbox, to the inbox from Done.
 func (p *page) move(w http.ResponseWriter, r *http.Request) {
-	if err := p.guard.Check(r); err != nil {
-		http.Error(w, "this form was sent by another site", http.StatusForbidden)
+	if !p.fromHere(w, r) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
@@ -132,11 +147,15 @@ func (p *page) move(w http.ResponseWriter, r *http.Request) {
 	}
 	// A ticket that has moved meanwhile is where the person wanted it, so the list is the answer either way.
 	c.tickets.move(r.PostFormValue("ticket"), from, to, time.Now())
-	next := folderPath(c.info.ID, from)
-	if n, err := strconv.Atoi(r.PostFormValue("page")); err == nil && n > 1 {
-		next += "?page=" + strconv.Itoa(n)
+	http.Redirect(w, r, folderPath(c.info.ID, from)+pageQuery(r.PostFormValue("page")), http.StatusSeeOther)
+}
+
+// pageQuery leads back to a page of a list; empty for the first.
+func pageQuery(number string) string {
+	if n, err := strconv.Atoi(number); err == nil && n > 1 {
+		return "?page=" + strconv.Itoa(n)
 	}
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	return ""
 }
 
 // view is what the templates show.
@@ -149,6 +168,8 @@ type view struct {
 	Page     int
 	More     bool
 	ETag     string
+	// NoWebhook: the manifest has actions, but what the team does reaches nobody.
+	NoWebhook bool
 }
 
 // tab is one folder and how many tickets it has.
@@ -166,15 +187,27 @@ type card struct {
 	// RootItem is the root's networkItemId when it stands elsewhere, RootFolder where.
 	RootItem   string
 	RootFolder Folder
+	// Guest is an answer of ours that is shown with its thread, in a folder that is not its own.
+	Guest bool
+	// Beside is the _id of the ticket that a guest stands below if its root is elsewhere.
+	Beside string
+	// Offers is what the team can do with the ticket, Deeds what it did.
+	Offers []socialhub.ManifestAction
+	Deeds  []deed
+	// Form is a new name for a form.
+	Form string
 }
 
-// view gathers what a page needs; the lock is held for the copying only.
+// view gathers what a page needs; a lock is held for the copying only.
 func (p *page) view(c *channel, f Folder, number int) *view {
 	v := &view{Channels: p.server.Channels(), Folder: f, Page: number}
 	v.Channel = v.Channels[slices.IndexFunc(v.Channels, func(o Channel) bool { return o.ID == c.info.ID })]
+	// Before the tickets: what changes in between makes the next ETag another.
+	work := p.work(c)
+	v.NoWebhook = len(work.offers) > 0 && !work.webhook
 	s := &c.tickets
 	s.mu.Lock()
-	v.ETag = fmt.Sprintf(`"%s-%s-%d-%d-%t"`, c.info.ID, f, number, s.version, v.Channel.Active)
+	v.ETag = fmt.Sprintf(`"%s-%s-%d-%d-%d-%t"`, c.info.ID, f, number, s.version, work.version, v.Channel.Active)
 	for _, name := range Folders {
 		v.Tabs = append(v.Tabs, tab{Folder: name, Count: s.folders[name].count})
 	}
@@ -186,16 +219,51 @@ func (p *page) view(c *channel, f Folder, number int) *view {
 		t = t.older
 	}
 	for ; t != nil && len(v.Cards) < pageSize; t = t.older {
-		one := card{Ticket: t.copy()}
-		if root := s.byID[t.RootID]; root != nil && root != t {
-			one.RootItem, one.RootFolder = root.Interaction.NetworkItemID, root.Folder
-		}
-		v.Cards = append(v.Cards, one)
+		v.Cards = append(v.Cards, s.card(t))
 	}
 	v.More = t != nil
+	v.Cards = s.withAnswers(v.Cards, work)
 	s.mu.Unlock()
 	v.Cards = byThread(v.Cards)
+	for i := range v.Cards {
+		work.complete(&v.Cards[i])
+	}
 	return v
+}
+
+// card is a ticket and where its root is; mu is held.
+func (s *store) card(t *ticket) card {
+	one := card{Ticket: t.copy()}
+	if root := s.byID[t.RootID]; root != nil && root != t {
+		one.RootItem, one.RootFolder = root.Interaction.NetworkItemID, root.Folder
+	}
+	return one
+}
+
+// withAnswers adds our own answers to what is in a list, which are in Done; mu is held.
+func (s *store) withAnswers(cards []card, work *work) []card {
+	here := make(map[string]bool, len(cards))
+	for i := range cards {
+		here[cards[i].ID] = true
+	}
+	for _, c := range slices.Clone(cards) {
+		if c.Folder == FolderHidden {
+			continue
+		}
+		for _, t := range s.answers[cmp.Or(c.RootID, c.ID)] {
+			// Below the root, or if that is elsewhere below what was answered.
+			if !here[t.ID] && (t.RootID == c.ID || !here[t.RootID] && work.answers[t.Interaction.NetworkItemID] == c.ID) {
+				here[t.ID] = true
+				guest := s.card(t)
+				guest.Guest = true
+				if t.RootID != c.ID {
+					guest.Beside = c.ID
+				}
+				cards = append(cards, guest)
+			}
+		}
+	}
+	return cards
 }
 
 // byThread puts replies below their root where the list has it, oldest first. A thread stands where its
@@ -209,7 +277,10 @@ func byThread(cards []card) []card {
 	var order []string
 	for _, c := range cards {
 		root := c.ID
-		if c.RootItem != "" && here[c.RootID] {
+		switch {
+		case c.Beside != "":
+			root, c.Reply, c.RootItem = c.Beside, true, ""
+		case c.RootItem != "" && here[c.RootID]:
 			root, c.Reply, c.RootItem = c.RootID, true, ""
 		}
 		if threads[root] == nil {

@@ -29,8 +29,12 @@ var cardFuncs = template.FuncMap{
 	"long":     func(message string) bool { return len(message) > longMessage || strings.Count(message, "\n") > 12 },
 	"opening":  opening,
 	"https":    socialhub.WebURL,
-	"inc":      func(n int) int { return n + 1 },
-	"dec":      func(n int) int { return n - 1 },
+	"short":    short,
+	"language": func(code string) string {
+		return map[string]string{"en": "English", "de": "Deutsch", "fr": "Français"}[code]
+	},
+	"inc": func(n int) int { return n + 1 },
+	"dec": func(n int) int { return n - 1 },
 }
 
 // longMessage is from how many bytes on a message is folded.
@@ -98,6 +102,15 @@ func host(address string) string {
 		rest = rest[:i]
 	}
 	return rest
+}
+
+// short is the start of a text on one line.
+func short(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > 80 {
+		return string(runes[:79]) + "…"
+	}
+	return text
 }
 
 // opening is the start of a long message, cut between words where there are any.

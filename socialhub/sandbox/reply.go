@@ -134,7 +134,7 @@ func (s *Server) hang(w http.ResponseWriter, r *http.Request) error {
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, s.opts.MaxBody)) // what is wrong with it doesn't matter
 	select {
 	case <-r.Context().Done():
-	case <-s.closed:
+	case <-s.ctx.Done():
 	}
 	return errCut
 }
@@ -153,7 +153,7 @@ func (s *Server) pause(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-s.closed:
+	case <-s.ctx.Done():
 		return errClosed
 	}
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -51,10 +52,12 @@ type Server struct {
 	mu       sync.Mutex
 	channels []*channel
 
-	// work is what goes on in the background: events on their way to webhooks.
-	work      sync.WaitGroup
-	closed    chan struct{}
-	closeOnce sync.Once
+	// work is what goes on in the background: events on their way to webhooks. It begins only under closing, and only
+	// until ctx is done.
+	work    sync.WaitGroup
+	closing sync.Mutex
+	ctx     context.Context
+	stop    context.CancelFunc
 }
 
 // New returns a sandbox without channels. It starts no goroutine.
@@ -68,7 +71,8 @@ func New(opts Options) *Server {
 	if opts.Transport == nil {
 		opts.Transport = &http.Transport{ResponseHeaderTimeout: hookTimeout}
 	}
-	s := &Server{opts: opts, closed: make(chan struct{})}
+	s := &Server{opts: opts}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.ids.init()
 	s.tokens.Store(&map[string]*channel{})
 	s.SetFaults(opts.Faults)
@@ -78,12 +82,25 @@ func New(opts Options) *Server {
 
 // Close ends requests that hang or wait and events on their way; it never fails. Call it before the http.Server is shut down.
 func (s *Server) Close() error {
-	s.closeOnce.Do(func() { close(s.closed) })
+	s.closing.Lock()
+	s.stop()
+	s.closing.Unlock()
 	s.work.Wait()
 	if t, ok := s.opts.Transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 	return nil
+}
+
+// background runs work that ends soon after ctx is done; false means that the sandbox is closed.
+func (s *Server) background(work func()) bool {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.work.Go(work)
+	return true
 }
 
 // SetFaults replaces the source of trouble from the next request on; nil means none. Its count of requests begins at one again.

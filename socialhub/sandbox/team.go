@@ -1,8 +1,8 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -26,13 +26,19 @@ type Action struct {
 	Type                     socialhub.ActionType
 	// FollowupID names a reply; empty for a button and a delete.
 	FollowupID string
-	Text       string
-	Time       time.Time
-	State      ActionState
+	// Text is a reply's, see [Act].
+	Text  string
+	Time  time.Time
+	State ActionState
+	// Taken says that the webhook took the event.
+	Taken bool
 	// Reason is why it failed, as the team is told, or why it did not reach the webhook.
 	Reason string
 	// ReplyTo is the networkItemId of the ticket that was acted on, Reply that of the reply's own ticket.
 	ReplyTo, Reply string
+
+	// form is the page's form that it came from, so that one that is sent twice does it once.
+	form string
 }
 
 // ActionState is how far an action is, as the team sees it.
@@ -48,72 +54,6 @@ const (
 	// ActionLost: the webhook did not take it, however often it was sent.
 	ActionLost ActionState = "lost"
 )
-
-// Act is what a member of the team wants.
-type Act struct {
-	TicketID, ActionID string
-	Text               string
-	Attachment         *socialhub.ActionAttachment
-	Option             string
-	// Template is the networkId of a template, with its name, variables and language.
-	Template, TemplateName, Language string
-	Variables                        map[string]any
-}
-
-// Act does what a member of the team can do by the manifest's ticket actions; the event goes to the webhook in the background.
-func (s *Server) Act(channelID string, a Act) (Action, error) {
-	c := s.find(channelID)
-	if c == nil {
-		return Action{}, errors.New("there is no such channel")
-	}
-	ticket, ok := c.tickets.find(a.TicketID)
-	if !ok {
-		return Action{}, errors.New("there is no such ticket")
-	}
-	kind := c.team.actionType(a.ActionID)
-	if kind == "" {
-		return Action{}, errors.New("the manifest has no such action")
-	}
-	if kind == socialhub.ActionReply && a.Text == "" && a.Attachment == nil {
-		return Action{}, errors.New("a reply needs a text or a file")
-	}
-	made := &Action{
-		UUID: s.ids.next(), TicketID: a.TicketID, ActionID: a.ActionID, Type: kind, Text: a.Text, Time: time.Now().UTC(),
-		State: ActionPending, ReplyTo: ticket.Interaction.NetworkItemID,
-	}
-	if kind == socialhub.ActionReply || kind == socialhub.ActionTemplateReply {
-		made.FollowupID = s.ids.next()
-	}
-	copied := *made
-	c.team.add(made)
-	s.emit(c, "ticket_action", eventOf(made, &a), func(err error) { c.team.delivered(made, err) })
-	return copied, nil
-}
-
-// eventOf is the documented event.
-func eventOf(made *Action, a *Act) map[string]any {
-	payload := map[string]any{}
-	switch made.Type {
-	case socialhub.ActionReply:
-		payload["followupId"] = made.FollowupID
-		if a.Text != "" {
-			payload["text"] = a.Text
-		}
-		if a.Attachment != nil {
-			payload["attachments"] = []any{a.Attachment}
-		}
-		if a.Option != "" {
-			payload["option"] = a.Option
-		}
-	case socialhub.ActionTemplateReply:
-		payload["followupId"], payload["name"], payload["networkId"] = made.FollowupID, a.TemplateName, a.Template
-		payload["variables"], payload["language"] = a.Variables, a.Language
-	}
-	return map[string]any{
-		"ticketId": made.TicketID, "networkItemId": made.ReplyTo, "type": made.Type, "actionId": made.ActionID,
-		"payload": payload, "time": made.Time.UnixMilli(), "uuid": made.UUID,
-	}
-}
 
 // Resend delivers an action's event once more, as SocialHub does when an answer was lost on its way. It returns false if
 // there is no such action or no webhook.
@@ -150,19 +90,22 @@ func (s *Server) Webhook(channelID string) string {
 	if c == nil {
 		return ""
 	}
-	c.team.mu.Lock()
-	defer c.team.mu.Unlock()
-	if c.team.hook == nil {
-		return ""
+	if h := c.team.webhook(); h != nil {
+		return h.url
 	}
-	return c.team.hook.url
+	return ""
 }
 
-func (t *team) add(a *Action) {
+// add takes an action in; false if the form that it comes from was sent before.
+func (t *team) add(a *Action) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if a.form != "" && slices.ContainsFunc(t.actions, func(o *Action) bool { return o.form == a.form }) {
+		return false
+	}
 	t.actions = append(t.actions, a)
 	t.version++
+	return true
 }
 
 func (t *team) find(is func(*Action) bool) *Action {
@@ -174,11 +117,18 @@ func (t *team) find(is func(*Action) bool) *Action {
 	return nil
 }
 
+func (t *team) webhook() *hook {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hook
+}
+
 func (t *team) removeHook(h *hook) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.hook == h {
 		t.hook = nil
+		t.version++
 	}
 }
 
@@ -186,9 +136,11 @@ func (t *team) removeHook(h *hook) {
 func (t *team) delivered(a *Action, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err != nil && a.State == ActionPending {
+	t.version++
+	if err == nil {
+		a.Taken = true
+	} else if a.State == ActionPending {
 		a.State, a.Reason = ActionLost, err.Error()
-		t.version++
 	}
 }
 
@@ -208,12 +160,17 @@ func (t *team) end(is func(*Action) bool, change func(*Action)) bool {
 
 // actionType is what the manifest says of an action; empty if it has none of that id.
 func (t *team) actionType(id string) socialhub.ActionType {
-	for _, a := range t.ticketActions() {
-		if a.ID == id {
-			return a.Type
-		}
+	a, _ := t.ticketAction(id)
+	return a.Type
+}
+
+// ticketAction is what the manifest says of an action; false if it has none of that id.
+func (t *team) ticketAction(id string) (socialhub.ManifestAction, bool) {
+	all := t.ticketActions()
+	if i := slices.IndexFunc(all, func(a socialhub.ManifestAction) bool { return a.ID == id }); i >= 0 {
+		return all[i], true
 	}
-	return ""
+	return socialhub.ManifestAction{}, false
 }
 
 // ticketActions are what the manifest lets the team do.
@@ -241,6 +198,11 @@ var confirmationBody = []field[change]{
 	{name: "interaction", required: true, read: func(c *change, v any) *fieldError { return readObject(v, replyFields, c) }},
 }
 
+// us is the channel as an author.
+func (c *channel) us() *socialhub.Interactor {
+	return &socialhub.Interactor{InteractorID: cmp.Or(c.info.NetworkID, c.info.ID), Name: c.info.Name}
+}
+
 // confirm carries POST …/replies/:followupId/success out: the reply gets a ticket of its own.
 func (s *Server) confirm(c *call, body []byte) reply {
 	ch := c.channel
@@ -261,6 +223,7 @@ func (s *Server) confirm(c *call, body []byte) reply {
 		in.CreatedTime = now
 	}
 	in.Message = followup.Text
+	in.Interactor = ch.us()
 	in.Root = parent.Interaction.Root
 	if in.Root == nil {
 		in.Root = &socialhub.Root{RootID: parent.Interaction.NetworkItemID}

@@ -238,7 +238,7 @@ func TestWhatRemovesAWebhook(t *testing.T) {
 	}
 	r, hook := withWebhook(t, sandbox.Options{})
 	r.Deactivate(r.channel.ID)
-	if e := hook.next(t); !e.Disabled {
+	if e := hook.next(t); e.Disabled.IsZero() {
 		t.Errorf("%+v", e)
 	}
 	r.Activate(r.channel.ID)

@@ -101,12 +101,15 @@ type store struct {
 	byID    map[string]*ticket
 	all     []*ticket
 	folders map[Folder]*folder
+	// answers are our own posts by the _id of their root.
+	answers map[string][]*ticket
 	// version counts changes, for the page.
 	version uint64
 }
 
 func (s *store) init() {
 	s.byItem, s.byID = map[string]*ticket{}, map[string]*ticket{}
+	s.answers = map[string][]*ticket{}
 	s.folders = map[Folder]*folder{FolderInbox: {}, FolderDone: {}, FolderHidden: {}}
 }
 
@@ -140,6 +143,9 @@ func (s *store) create(c *creation) (Ticket, bool) {
 	s.keep(t)
 	if root := c.item.Root; root != nil {
 		t.RootID = s.root(root.RootID, c.hiddenID, c.revision.Time).ID
+		if t.Own && t.RootID != t.ID {
+			s.answers[t.RootID] = append(s.answers[t.RootID], t)
+		}
 	}
 	return t.copy(), true
 }

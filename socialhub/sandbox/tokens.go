@@ -22,6 +22,7 @@ func (s *Server) ReplaceToken(channelID string) (string, bool) {
 	s.issue(c)
 	c.team.mu.Lock()
 	c.team.hook = nil
+	c.team.version++
 	c.team.mu.Unlock()
 	return c.info.Token, true
 }

@@ -69,38 +69,24 @@ func (s *Server) post(ctx context.Context, h *hook, body []byte) error {
 
 // emit delivers an event to the channel's webhook in the background, trying again for a while; then it is dropped.
 func (s *Server) emit(c *channel, kind string, event any, done func(error)) {
-	c.team.mu.Lock()
-	h := c.team.hook
-	c.team.mu.Unlock()
-	select {
-	case <-s.closed:
-		h = nil
-	default:
-	}
+	h := c.team.webhook()
 	if h == nil {
 		done(errors.New("the channel has no webhook"))
 		return
 	}
 	body := c.envelope(map[string][]any{kind: {event}})
-	s.work.Go(func() { done(s.deliver(c, h, body)) })
+	if !s.background(func() { done(s.deliver(c, h, body)) }) {
+		done(errClosed)
+	}
 }
 
 // deliver tries until the webhook takes the event.
 func (s *Server) deliver(c *channel, h *hook, body []byte) (err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	s.work.Go(func() {
-		select {
-		case <-s.closed:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
 	for _, wait := range hookTries {
-		if err := s.pause(ctx, wait); err != nil {
+		if err := s.pause(s.ctx, wait); err != nil {
 			return err
 		}
-		if err = s.post(ctx, h, body); err == nil {
+		if err = s.post(s.ctx, h, body); err == nil {
 			return nil
 		}
 		if errors.Is(err, errChallenge) {

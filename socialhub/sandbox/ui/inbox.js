@@ -17,6 +17,7 @@
     const next = card && (card.nextElementSibling || card.previousElementSibling);
     const places = [focus && focus.id, next && next.id.replace("t-", "b-"), "tickets"];
     const open = [...live.querySelectorAll("details[open]")].map((d) => d.id);
+    const states = new Map([...live.querySelectorAll(".deed")].map((d) => [d.id, d.dataset.state]));
     const known = new Set([...live.querySelectorAll(".card")].map((c) => c.id));
     live.innerHTML = html;
     for (const id of open) {
@@ -25,7 +26,13 @@
     }
     const arrived = [...live.querySelectorAll(".card")].filter((c) => !known.has(c.id));
     for (const one of arrived) one.classList.add("arrived");
-    if (arrived.length) document.getElementById("news").textContent = `New in the list: ${arrived.length}`;
+    const news = arrived.length ? [`New in the list: ${arrived.length}`] : [];
+    for (const d of live.querySelectorAll(".deed")) {
+      if (states.get(d.id) === d.dataset.state) continue;
+      d.classList.add("changed");
+      news.push(`${d.querySelector("strong").textContent}: ${d.dataset.state}`);
+    }
+    if (news.length) document.getElementById("news").textContent = news.join(". ");
     // The keyboard stays where it was, or goes on to the neighbour of a ticket that left.
     const again = focus && places.map((id) => id && document.getElementById(id)).find(Boolean);
     if (again) again.focus({ preventScroll: true });
@@ -47,7 +54,10 @@
     event.preventDefault();
     const form = event.target;
     fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" })
-      .then(() => look(true))
+      .then((answer) => {
+        if (answer.type === "opaqueredirect") return look(true);
+        location.assign(form.action); // it says what is wrong
+      })
       .catch(() => form.submit());
   });
 
