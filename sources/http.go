@@ -61,6 +61,8 @@ type HTTPRequest struct {
 	// Header is sent to the host of URL only: a redirect to another host goes without it, apart from Accept.
 	Header http.Header
 	Body   []byte
+	// NoRedirect makes a redirect an answer that is no success, for a request that must not be made twice or as a GET.
+	NoRedirect bool
 	// Have is what the last answer's Validators were; zero makes the request unconditional.
 	Have Validators
 }
@@ -124,7 +126,12 @@ func (c *HTTPClient) Do(ctx context.Context, r HTTPRequest) (*HTTPAnswer, error)
 	limited, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	client := c.client
-	client.CheckRedirect = func(next *http.Request, via []*http.Request) error { return checkRedirect(next, via, r.Header) }
+	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		if r.NoRedirect {
+			return http.ErrUseLastResponse
+		}
+		return checkRedirect(next, via, r.Header)
+	}
 	resp, err := client.Do(req.WithContext(limited))
 	if err != nil {
 		return nil, c.transportError(ctx, limited, req.URL, err)

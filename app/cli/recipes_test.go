@@ -31,6 +31,7 @@ import (
 //	                 files:  files beside the config, by name. $EC_KEY and $RSA_KEY in them are a private key in PEM, made
 //	                         anew by each run of the test; $RSA_KEY_JSON is the same as $RSA_KEY inside of a JSON text
 //	                 rounds: what happens at each `run --once`, see [round]
+//	                 actions: what the team does after the first round, see [deed]
 //	tickets-1.json   the tickets after the first round, and so on; -update writes them
 //
 // `check` comes before the first round and may ask for what that asks for.
@@ -43,6 +44,8 @@ type fixture struct {
 	Hosts  []string          `yaml:"hosts"`
 	Files  map[string]string `yaml:"files"`
 	Rounds []round           `yaml:"rounds"`
+	// Actions are done with what a pull gave for which the first round's answers were recorded.
+	Actions []deed `yaml:"actions"`
 }
 
 // round is one `run --once`.
@@ -141,6 +144,13 @@ func cook(t *testing.T, name string) {
 		t.Fatalf("fixture.yaml: %v, %d rounds", err, len(f.Rounds))
 	}
 	k := newKitchen(t, folder, &f)
+	k.lay(t, name, &f)
+	k.check(t, &f)
+	k.act(t, &f)
+}
+
+// lay puts the recipe and its files where the program runs.
+func (k *kitchen) lay(t *testing.T, name string, f *fixture) {
 	sandboxed := "database: sqlite:sync.db\nlisten: ''\napi_url: " + k.serveSandbox(t) + "\n"
 	recipe := readText(t, filepath.Join(recipesFolder, name+".yaml"))
 	k.put(t, "config.yaml", sandboxed+interval.ReplaceAllString(recipe, "interval: 1ms"))
@@ -148,7 +158,10 @@ func cook(t *testing.T, name string) {
 	for file, text := range f.Files {
 		k.put(t, file, keys.Replace(text))
 	}
+}
 
+// check checks the recipe and plays its rounds.
+func (k *kitchen) check(t *testing.T, f *fixture) {
 	k.api.play("check", f.Rounds[0].Exchanges)
 	k.run(t, "", "check")
 	for i, r := range f.Rounds {

@@ -29,7 +29,7 @@ func helpdesk(t *testing.T) map[string]string {
 	for _, found := range namedBlock.FindAllStringSubmatch(readText(t, docsFile), -1) {
 		files[found[1]] = found[2]
 	}
-	want := []string{"config.yaml", "forum/forum.go", "forum/forum_test.go", "go.mod", "main.go", "site/topics.json"}
+	want := []string{"config.yaml", "forum/forum.go", "forum/forum_test.go", "forum/reply.go", "forum/reply_test.go", "go.mod", "main.go", "site/topics.json"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(files))); diff != "" {
 		t.Fatalf("files in the docs: %s", diff)
 	}

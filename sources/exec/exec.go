@@ -5,6 +5,9 @@
 // [message]. What it writes to standard error goes to the log. It has no shell around it, an environment of its own
 // (the daemon's may hold tokens) and a process group of its own, which is killed when the run ends in whatever way.
 //
+// With the setting act another run of a program does what the team did in SocialHub: it gets an [actRequest] and writes
+// an [outcome].
+//
 // A run costs memory for one batch and the longest line, however much the program writes: while the engine stores,
 // the program waits at its pipe.
 package execsource
@@ -28,9 +31,11 @@ import (
 // New returns the adapter.
 func New() sources.Adapter {
 	return sources.Adapter{
-		Name:     "exec",
-		Summary:  "a program in any language, or a Singer tap",
-		Settings: func() sources.Settings { return &Settings{Timeout: 10 * time.Minute, Format: formatLines} },
+		Name:    "exec",
+		Summary: "a program in any language, or a Singer tap",
+		Settings: func() sources.Settings {
+			return &Settings{Timeout: 10 * time.Minute, Format: formatLines, ActTimeout: time.Minute}
+		},
 	}
 }
 
@@ -38,7 +43,8 @@ const (
 	formatLines  = "lines"
 	formatSinger = "singer"
 
-	maxTimeout = 24 * time.Hour
+	maxTimeout    = 24 * time.Hour
+	maxActTimeout = time.Hour
 	// endGrace is how long a program has between SIGTERM and SIGKILL, and how long its children may go on
 	// writing after it has ended.
 	endGrace = 3 * time.Second
@@ -56,6 +62,11 @@ type Settings struct {
 	Prefix  string         `yaml:"prefix" doc:"Singer only. What $prefix is in the mapping; the source's name if empty. Set it before you rename a source, or its records become new tickets."`
 	Config  sources.Secret `yaml:"config" doc:"Singer only. The tap's config, a JSON object; it is handed over in a file (--config) that only this user can read."`
 	Catalog string         `yaml:"catalog" doc:"Singer only. The tap's catalog (--catalog), a file relative to the config file."`
+
+	Act        []string      `yaml:"act" doc:"The program that does what the team did, such as a reply, and its arguments, as for command. If empty, the source can't."`
+	Actions    []string      `yaml:"actions" doc:"What act can do: reply, template_reply, delete, button, or one of them with the id of an action, such as button/hide. Everything if empty."`
+	ActTimeout time.Duration `yaml:"act_timeout" doc:"How long one action may take; then the program is ended. At most 1h."`
+	Repeatable string        `yaml:"repeatable" doc:"How long after its first try an action may be repeated because the program does nothing the second time that it gets one key: a duration, such as 24h, or always. Never if empty."`
 }
 
 // Validate implements [sources.Settings].
@@ -84,7 +95,7 @@ func (s *Settings) Validate() error {
 	if s.Format != formatLines && s.Format != formatSinger {
 		fault("format", "want lines or singer")
 	}
-	return errors.Join(errors.Join(faults...), s.validateSinger())
+	return errors.Join(errors.Join(faults...), s.validateSinger(), s.validateAct())
 }
 
 func hasNUL(s string) bool { return strings.ContainsRune(s, 0) }
@@ -95,13 +106,17 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of the config: %w", err)
 	}
-	path, err := lookUp(dir, s.Command[0])
+	path, err := lookUp(dir, "command", s.Command[0])
+	if err != nil {
+		return nil, err
+	}
+	act, err := s.acts(dir)
 	if err != nil {
 		return nil, err
 	}
 	return &source{
 		env: env, path: path, args: s.Command, dir: inside(dir, s.Dir), environ: s.environ(),
-		timeout: s.Timeout, grace: endGrace, secrets: newRedactor(s.secrets()), singer: s.singer(dir, env.Name),
+		timeout: s.Timeout, grace: endGrace, secrets: newRedactor(s.secrets()), singer: s.singer(dir, env.Name), act: act,
 	}, nil
 }
 
@@ -113,15 +128,17 @@ func inside(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// lookUp finds the program.
-func lookUp(dir, name string) (string, error) {
+// lookUp finds the program that a setting names.
+func lookUp(dir, key, name string) (string, error) {
 	path := name
 	if filepath.Base(name) != name {
 		path = inside(dir, name)
 	}
 	path, err := exec.LookPath(path)
 	if err != nil {
-		return "", commandError(fmt.Sprintf("%s: %v; check the name, and that the file may be executed", name, rootOf(err)))
+		return "", &sources.SettingError{
+			Key: key, Problem: fmt.Sprintf("%s: %v; check the name, and that the file may be executed", name, rootOf(err)),
+		}
 	}
 	return path, nil
 }
@@ -144,6 +161,7 @@ type source struct {
 	grace   time.Duration
 	secrets *redactor
 	singer  *singer // nil if the format is lines
+	act     acts
 }
 
 // Close implements [sources.Source].

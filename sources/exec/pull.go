@@ -169,17 +169,23 @@ func (p *pull) exitError(err error) error {
 	case !ok:
 		return fmt.Errorf("wait for the program: %w", err)
 	}
-	problem := "the program ended by " + exit.String()
-	if exit.Exited() {
-		problem = fmt.Sprintf("the program ended with exit code %d", exit.ExitCode())
-	}
-	if p.journal.last != "" {
-		problem += "; it last said: " + shorten(p.journal.last, maxQuoted)
-	}
+	problem := howItEnded(exit, p.journal.last)
 	if code := exit.ExitCode(); code == exitNoPermission || code == exitConfig {
 		return &sources.StopError{Err: commandError(problem)}
 	}
 	return commandError(problem)
+}
+
+// howItEnded tells of an end that is not exit code 0, with the last line of standard error.
+func howItEnded(exit *exec.ExitError, lastLine string) string {
+	problem := "the program ended by " + exit.String()
+	if exit.Exited() {
+		problem = fmt.Sprintf("the program ended with exit code %d", exit.ExitCode())
+	}
+	if lastLine != "" {
+		problem += "; it last said: " + shorten(lastLine, maxQuoted)
+	}
+	return problem
 }
 
 // addItem gathers what was read from a line of that size, if it was asked for.

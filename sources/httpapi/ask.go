@@ -23,6 +23,7 @@ type answer struct {
 	items   []any // what the program `items` makes of body
 	skip    bool  // a last page without items: a rule says so, or 204
 	odd     bool  // no success, or no JSON: a program that fails on it says nothing
+	ruled   bool  // of an action: a rule says what it means
 	headers map[string]any
 }
 

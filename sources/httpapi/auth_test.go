@@ -142,6 +142,38 @@ func TestClientCredentialsGetATokenOnce(t *testing.T) {
 	}
 }
 
+func TestARefreshTokenGetsTokensForAPerson(t *testing.T) {
+	t.Parallel()
+	refused := false
+	e := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		id, secret, fromHeader := r.BasicAuth()
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case !fromHeader || id != "app" || secret != "s3cret" || r.FormValue("grant_type") != "refresh_token" || r.FormValue("refresh_token") != "r3fresh":
+			t.Error(r.Form)
+		case refused:
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":"invalid_grant","error_description":"r3fresh has been revoked"}`)
+			return
+		}
+		fmt.Fprint(w, `{"access_token":"token-1","token_type":"bearer","expires_in":1}`)
+	})
+	a := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer token-1" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		fmt.Fprint(w, posts(1))
+	})
+	s := open(t, "url: "+a.URL+"\nauth: {oauth2: {token_url: "+e.URL+"/token, client_id: app, client_secret: s3cret, refresh_token: r3fresh}}")
+	poll(t, s).want(t, "test-1")
+	refused = true
+	p := poll(t, s)
+	p.fails(t, "auth.oauth2.refresh_token: "+e.URL+"/… refuses it: invalid_grant; check the credentials and what they may ask for")
+	if _, stops := settingOf(p.err); !stops {
+		t.Error("it does not stop")
+	}
+}
+
 func TestATokenThatHasEndedIsReplaced(t *testing.T) {
 	t.Parallel()
 	e := serveTokens(t, true)
@@ -340,6 +372,7 @@ func TestWrongCredentialsAreToldWhenTheConfigIsRead(t *testing.T) {
 		"\n  jwt:\n    key: " + block(pkcs8(t, p384)):                "auth.jwt.key: is on another curve than P-256, which ES256 wants",
 		"\n  jwt:\n    lifetime: 2h\n    key: " + block(pkcs8(t, e)): "auth.jwt.lifetime: want 1m to 1h",
 		"{google: {scopes: [a]}}":                                    "auth.google.key: missing; write the JSON key, or its file as key_file",
+		"{oauth2: {token_url: 'https://a.example/t', client_id: a, client_secret: b, refresh_token: r3fresh, scopes: [c]}}": "auth.oauth2.scopes: can't be chosen with a refresh token, which has its own; take them out",
 		"{google: {key: s3cret}}":                                    "auth.google.key: is no key of a service account, which is JSON with \"type\": \"service_account\"\nauth.google.scopes: missing; write what the API wants, such as https://www.googleapis.com/auth/androidpublisher",
 		`{google: {scopes: [a], key: '{"type":"service_account"}'}}`: "auth.google.key: has no usable client_email, private_key or token_uri; make a new key",
 	} {

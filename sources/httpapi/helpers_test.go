@@ -29,6 +29,11 @@ func read(t testing.TB, text string) *Settings {
 // open opens a source named test; text is its settings, to which items and map are added where they are missing.
 func open(t testing.TB, text string) *source {
 	t.Helper()
+	return openWith(t, text, slog.DiscardHandler).(*source)
+}
+
+func openWith(t testing.TB, text string, logs slog.Handler) sources.Source {
+	t.Helper()
 	if !strings.Contains("\n"+text, "\nitems:") {
 		text += "\nitems: .[]"
 	}
@@ -39,17 +44,16 @@ func open(t testing.TB, text string) *source {
 	if err := settings.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	opened, err := settings.Open(t.Context(), sources.Env{Name: "test", Logger: slog.New(slog.DiscardHandler), UserAgent: "sync/1"})
+	opened, err := settings.Open(t.Context(), sources.Env{Name: "test", Logger: slog.New(logs), UserAgent: "sync/1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := opened.(*source)
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := opened.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return s
+	return opened
 }
 
 // pulled is what a pull gave.

@@ -18,10 +18,11 @@ import (
 
 // What a [Rule] does.
 const (
-	doStop  = "stop"
-	doRetry = "retry"
-	doWait  = "wait"
-	doSkip  = "skip"
+	doStop   = "stop"
+	doRetry  = "retry"
+	doWait   = "wait"
+	doSkip   = "skip"   // in pulls and finds only
+	doRefuse = "refuse" // in actions only
 )
 
 const (
@@ -33,31 +34,47 @@ const (
 
 // judge asks the rules what an answer means.
 func (s *source) judge(ctx context.Context, a *answer, vars jq.Vars) (skip bool, err error) {
+	rule, key, err := s.rule(ctx, a, vars, doRefuse)
+	if err != nil || rule == nil {
+		return false, err
+	}
+	wrong := rule.fault(key)
+	switch rule.Do {
+	case doStop:
+		return false, &sources.StopError{Err: wrong}
+	case doWait:
+		after, err := s.seconds(ctx, rule.After, key+".after", a, vars)
+		if err != nil {
+			return false, err
+		}
+		return false, &sources.RetryAfterError{After: cmp.Or(after, defaultWait), Err: wrong}
+	case doSkip:
+		return true, nil
+	}
+	return false, wrong
+}
+
+// rule returns the first rule that holds, nil if none does, and its setting. Those that do what except says do not count.
+func (s *source) rule(ctx context.Context, a *answer, vars jq.Vars, except string) (*Rule, string, error) {
 	for i := range s.settings.Errors {
 		rule, key := &s.settings.Errors[i], fmt.Sprintf("errors[%d]", i)
-		holds, err := rule.When.Is(ctx, a.body, a.vars(vars))
-		if err != nil && (!a.odd || ctx.Err() != nil) {
-			return false, programError(ctx, key+".when", err)
-		}
-		if !holds {
+		if rule.Do == except {
 			continue
 		}
-		wrong := &sources.SettingError{Key: key, Problem: cmp.Or(rule.Message, "holds for the API's answer")}
-		switch rule.Do {
-		case doStop:
-			return false, &sources.StopError{Err: wrong}
-		case doWait:
-			after, err := s.seconds(ctx, rule.After, key+".after", a, vars)
-			if err != nil {
-				return false, err
-			}
-			return false, &sources.RetryAfterError{After: cmp.Or(after, defaultWait), Err: wrong}
-		case doSkip:
-			return true, nil
+		holds, err := rule.When.Is(ctx, a.body, a.vars(vars))
+		if err != nil && (!a.odd || ctx.Err() != nil) {
+			return nil, "", programError(ctx, key+".when", err)
 		}
-		return false, wrong
+		if holds {
+			return rule, key, nil
+		}
 	}
-	return false, nil
+	return nil, "", nil
+}
+
+// fault is what a rule that holds says.
+func (r *Rule) fault(key string) *sources.SettingError {
+	return &sources.SettingError{Key: key, Problem: cmp.Or(r.Message, "holds for the API's answer")}
 }
 
 // seconds runs a program that gives a number of seconds; 0 if it gives none.

@@ -1,7 +1,8 @@
 // Package httpapi reads JSON APIs over http or https that a source's settings describe: no code is needed for one more.
 //
 // A poll asks for pages. Of each answer `items` gives the API's own items, `map` turns each into interactions in the
-// format of [sources.ItemDecoder], and `details` asks for what hangs below an item. Settings that are jq programs or
+// format of [sources.ItemDecoder], and `details` asks for what hangs below an item. `actions` carry out what the team does,
+// a request each. Settings that are jq programs or
 // templates are compiled when the config is read, see package jq for what they may use.
 //
 // The cursor is the largest value of a jq expression over the items, and while a walk through the pages is not over the
@@ -43,13 +44,14 @@ const (
 // Settings describe an API.
 type Settings struct {
 	Request  `yaml:",inline" doc:"How to ask for a page."`
-	Auth     httpauth.Settings `yaml:"auth" doc:"Who we are. It is sent to the hosts that are written in url and details[].url only."`
+	Auth     httpauth.Settings `yaml:"auth" doc:"Who we are. It is sent to the hosts that are written in url, details[].url and the url of actions only."`
 	Paging   Paging            `yaml:"paging" doc:"How to get the next page."`
 	Items    jq.Program        `yaml:"items" doc:"Needed. jq: the items in an answer, one output each, such as .reviews[]."`
 	Map      jq.Program        `yaml:"map" doc:"Needed. jq: the interactions made of an item, none to several."`
 	Cursor   Cursor            `yaml:"cursor" doc:"How to ask for what is new only."`
 	Rescan   time.Duration     `yaml:"rescan" doc:"Makes $since at least this long ago, for an API that does not say what changed, such as 72h."`
 	Details  []Detail          `yaml:"details" doc:"What to ask for about each item, such as the comments of an issue."`
+	Actions  Actions           `yaml:"actions" doc:"How to carry out what the team does with an item."`
 	Errors   []Rule            `yaml:"errors" doc:"What answers mean that are not what they seem; the first that holds counts."`
 	Pause    jq.Program        `yaml:"pause" doc:"jq: how many seconds an answer asks to wait, such as .backoff. Headers like X-RateLimit-Remaining are understood anyway."`
 	Interval time.Duration     `yaml:"interval" doc:"The least time between two requests."`
@@ -61,7 +63,7 @@ type Settings struct {
 // Request is how to ask for a page. Templates hold jq as \(expression).
 type Request struct {
 	URL     jq.Template            `yaml:"url" doc:"Needed. Template: the address. What an expression gives is percent-encoded, unless it is the whole address."`
-	Method  string                 `yaml:"method" doc:"GET if empty, or POST."`
+	Method  string                 `yaml:"method" doc:"GET if empty, or POST. In actions POST if empty, and DELETE for delete; PUT and PATCH too."`
 	Headers map[string]jq.Template `yaml:"headers" doc:"Templates: what to send; secrets belong into auth. What gives null is left out."`
 	Query   map[string]jq.Template `yaml:"query" doc:"Templates: parameters of the address, encoded as needed. What gives null is left out."`
 	Body    jq.Program             `yaml:"body" doc:"jq: the body; a text is sent as it is, anything else as JSON."`
@@ -94,9 +96,9 @@ type Detail struct {
 // Rule says what an answer means.
 type Rule struct {
 	When    jq.Program `yaml:"when" doc:"Needed. jq on an answer's body, with $status and $headers: whether the rule holds."`
-	Do      string     `yaml:"do" doc:"Needed. stop (a person must act), retry, wait (see after), or skip (take the answer as a last page without items)."`
+	Do      string     `yaml:"do" doc:"Needed. stop (a person must act), retry, wait (see after), skip (take the answer as a last page without items; not in actions), or refuse (in actions only: it can't be done)."`
 	After   jq.Program `yaml:"after" doc:"jq: how many seconds to wait; 60 if left out."`
-	Message string     `yaml:"message" doc:"What to tell the user."`
+	Message string     `yaml:"message" doc:"What to tell the user; for an action, the team."`
 }
 
 // Open implements [sources.Settings].
@@ -109,10 +111,14 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 	if err != nil {
 		return nil, err
 	}
-	return &source{
-		settings: s, prefix: prefix, logger: env.Logger, auth: auth, wait: wait,
+	opened := &source{
+		settings: s, prefix: prefix, logger: env.Logger, auth: auth, wait: wait, turn: make(chan struct{}, 1),
 		client: sources.NewHTTPClient(sources.HTTPOptions{UserAgent: env.UserAgent, Timeout: s.Timeout, MaxSize: s.MaxSize}),
-	}, nil
+	}
+	if s.Actions.Reply.Find.given() {
+		return finder{opened}, nil
+	}
+	return opened, nil
 }
 
 type source struct {
@@ -126,6 +132,8 @@ type source struct {
 	// notBefore is when the next request may be made.
 	notBefore time.Time
 	decoder   sources.ItemDecoder
+	// turn is full while an action is carried out: the rest of the source serves one at a time.
+	turn chan struct{}
 }
 
 // Close implements [sources.Source].

@@ -29,7 +29,7 @@ func (f *faults) need(key string, p jq.Program, what string) {
 // Validate implements [sources.Settings].
 func (s *Settings) Validate() error {
 	var f faults
-	s.Request.validate(&f, "")
+	s.Request.validate(&f, "", "GET", "POST")
 	if s.origin() == nil && !s.URL.IsZero() {
 		f.add("url", "must begin with http:// or https:// and a host, written out and without a user, such as https://api.example.com/reviews")
 	}
@@ -44,6 +44,7 @@ func (s *Settings) Validate() error {
 	for i := range s.Errors {
 		s.Errors[i].validate(&f, fmt.Sprintf("errors[%d].", i))
 	}
+	s.Actions.validate(&f)
 	f = append(f, sources.CheckPrefix(s.Prefix))
 	if s.Rescan < 0 {
 		f.add("rescan", "want a duration such as 72h")
@@ -63,12 +64,12 @@ func (s *Settings) Validate() error {
 // token is a name of a header, RFC 9110, 5.6.2.
 var token = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-func (r *Request) validate(f *faults, prefix string) {
+func (r *Request) validate(f *faults, prefix string, methods ...string) {
 	if r.URL.IsZero() {
 		f.add(prefix+"url", "missing; write the address to ask")
 	}
-	if !slices.Contains([]string{"", "GET", "POST"}, r.Method) {
-		f.add(prefix+"method", "want GET or POST")
+	if r.Method != "" && !slices.Contains(methods, r.Method) {
+		f.add(prefix+"method", "want "+strings.Join(methods[:len(methods)-1], ", ")+" or "+methods[len(methods)-1])
 	}
 	for name, value := range r.Headers {
 		if literal, whole := value.Literal(); !token.MatchString(name) || whole && strings.ContainsAny(literal, "\r\n\x00") {
@@ -123,7 +124,7 @@ func (c *Cursor) validate(f *faults) {
 }
 
 func (d *Detail) validate(f *faults, prefix string) {
-	d.Request.validate(f, prefix)
+	d.Request.validate(f, prefix, "GET", "POST")
 	f.need(prefix+"items", d.Items, "where the inner items are, such as .comments[]")
 	f.need(prefix+"map", d.Map, "the interactions of an inner item, such as {networkItemId: item_id($prefix; .id), message: .text}")
 	d.Paging.validate(f, prefix+"paging")
@@ -131,7 +132,10 @@ func (d *Detail) validate(f *faults, prefix string) {
 
 func (r *Rule) validate(f *faults, prefix string) {
 	f.need(prefix+"when", r.When, `when the rule holds, such as .error == "expired"`)
-	if !slices.Contains([]string{doStop, doRetry, doWait, doSkip}, r.Do) {
-		f.add(prefix+"do", "want stop, retry, wait or skip")
+	if !slices.Contains([]string{doStop, doRetry, doWait, doSkip, doRefuse}, r.Do) {
+		f.add(prefix+"do", "want stop, retry, wait, skip or refuse")
+	}
+	if r.Do == doRefuse && r.Message == "" {
+		f.add(prefix+"message", "missing; write what to tell the team")
 	}
 }

@@ -68,7 +68,7 @@ func (s *source) connect(ctx context.Context, write bool) (*session, error) {
 	}{
 		{"connect to", func() error { return c.greet(ctx) }},
 		{"log in at", c.logIn},
-		{"open the mailbox at", func() error { return c.open(write) }},
+		{"open the mailbox at", func() error { return c.open("mailbox", s.settings.Mailbox, write) }},
 	} {
 		if err := c.within(ctx, step.what, func(func()) error { return step.run() }); err != nil {
 			c.close()
@@ -154,14 +154,14 @@ func (c *session) logIn() error {
 	return stop("password", "%s refuses the login; check username and password, and whether the account may use IMAP", c.source.address)
 }
 
-func (c *session) open(write bool) (err error) {
-	name := c.source.settings.Mailbox
+// open opens the mailbox that a setting names, in place of the one that is open.
+func (c *session) open(setting, name string, write bool) (err error) {
 	c.box, err = c.client.Select(name, &goimap.SelectOptions{ReadOnly: !write}).Wait()
 	refused, ok := errors.AsType[*goimap.Error](err)
 	if !ok {
 		return err
 	}
-	problem := &sources.SettingError{Key: "mailbox", Problem: fmt.Sprintf("%s does not open %q: it answered %s", c.source.address, name, c.said(refused))}
+	problem := &sources.SettingError{Key: setting, Problem: fmt.Sprintf("%s does not open %q: it answered %s", c.source.address, name, c.said(refused))}
 	switch refused.Code {
 	case goimap.ResponseCodeNonExistent, goimap.ResponseCodeNoPerm, goimap.ResponseCodeCannot:
 		return &sources.StopError{Err: problem}

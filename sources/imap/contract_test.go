@@ -2,13 +2,19 @@ package imap
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	goimap "github.com/emersion/go-imap/v2"
+	gomail "github.com/emersion/go-message/mail"
+
+	"socialhub-sync/socialhub"
 	"socialhub-sync/sources/sourcetest"
 )
 
@@ -18,6 +24,7 @@ type world struct {
 	sourcetest.Shelf
 	t       testing.TB
 	account *account
+	post    *post
 	line    net.Listener
 
 	mu        sync.Mutex
@@ -27,8 +34,12 @@ type world struct {
 }
 
 func newWorld(t testing.TB) sourcetest.World {
-	w := &world{t: t, account: newAccount(t)}
-	var err error
+	w := &world{t: t, account: newAccount(t), post: newPost(t, smtpNone)}
+	c := w.account.client(t)
+	err := c.Create("Sent", nil).Wait()
+	if _ = c.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if w.line, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +61,8 @@ func newWorld(t testing.TB) sourcetest.World {
 }
 
 func (w *world) Settings() string {
-	return fmt.Sprintf("server: %s\ntls: off\nusername: %s\npassword: %s\nown: [support@example.com]\nprefix: mail\n", w.line.Addr(), w.account.name, password)
+	return fmt.Sprintf("server: %s\ntls: off\nusername: %s\npassword: %s\nown: [support@example.com]\nprefix: mail\n", w.line.Addr(), w.account.name, password) +
+		strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(w.post.smtp(smtpNone, withSent)), "\n  ", ", "), "smtp:, ", "smtp: {") + "}\n"
 }
 
 func (w *world) Put(items ...sourcetest.Item) {
@@ -63,6 +75,52 @@ func (w *world) Put(items ...sourcetest.Item) {
 	w.account.fill(w.t, func(n int) time.Time { return items[n].Updated }, mails...)
 }
 
+// Remove implements [sourcetest.Remover].
+func (w *world) Remove(ids ...int) {
+	w.Shelf.Remove(ids...)
+	c := w.account.client(w.t)
+	defer c.Close()
+	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
+		w.t.Error(err)
+		return
+	}
+	for _, id := range ids {
+		found, err := c.UIDSearch(withID(fmt.Sprintf("%d@example.org", id)), nil).Wait()
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		flags := &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true, Flags: []goimap.Flag{goimap.FlagDeleted}}
+		if err := errors.Join(c.Store(found.All, flags, nil).Close(), c.Expunge().Close()); err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+// Done implements [sourcetest.Actor].
+func (w *world) Done() []sourcetest.Deed {
+	var deeds []sourcetest.Deed
+	for _, m := range w.post.mails() {
+		deed := sourcetest.Deed{Type: socialhub.ActionReply}
+		read, err := gomail.CreateReader(strings.NewReader(m.text))
+		if err != nil {
+			w.t.Error(err)
+			continue
+		}
+		_, _ = fmt.Sscanf(read.Header.Get("In-Reply-To"), "<%d@", &deed.Item)
+		for part, err := read.NextPart(); err == nil; part, err = read.NextPart() {
+			content, _ := io.ReadAll(part.Body)
+			if _, isFile := part.Header.(*gomail.AttachmentHeader); isFile {
+				deed.Files = append(deed.Files, string(content))
+			} else {
+				deed.Text = strings.ReplaceAll(string(content), "\r\n", "\n")
+			}
+		}
+		deeds = append(deeds, deed)
+	}
+	return deeds
+}
+
 func (w *world) OnRequest(f func(int)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,7 +129,7 @@ func (w *world) OnRequest(f func(int)) {
 
 func (w *world) Break(trouble sourcetest.Trouble) bool {
 	switch trouble {
-	case sourcetest.Throttled, sourcetest.Unavailable, sourcetest.Repeating: // IMAP has no words for them
+	case sourcetest.Throttled, sourcetest.Unavailable, sourcetest.Repeating, sourcetest.Lost: // IMAP has no words for them
 		return false
 	}
 	w.mu.Lock()
@@ -173,6 +231,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Suite{
 		Adapter: New(), World: newWorld, Items: 2*window + 1, Incremental: true, Late: sourcetest.Always, Timeout: "timeout: 100ms",
+		Actions: []sourcetest.Ability{{Type: socialhub.ActionReply, Files: true}}, Unseen: true, // copies lie in another mailbox
 		Wrong: []sourcetest.Wrong{
 			{Line: "server: \"\""}, {Line: "server: imap.example.com:99999"}, {Line: "server: https://imap.example.com"},
 			{Line: "server: imap.example.com", Key: "tls"}, {Line: "tls: ssl"}, {Line: "username: \"\""}, {Line: "password: \"\""},

@@ -5,6 +5,9 @@
 // Headers and structure come first, then the text parts alone, each up to a limit: attachments are named and never
 // fetched. Package imap/mail makes the text of them. The cursor is the mailbox's UIDVALIDITY and the last UID; when
 // UIDVALIDITY changes the mailbox is read anew. Nothing is changed on the server unless mark_seen says so.
+//
+// A reply goes out by SMTP, if the settings name a server for it. Its Message-ID is made of the action's key, and a copy may
+// be kept in the sent folder.
 package imap
 
 import (
@@ -31,7 +34,7 @@ func New() sources.Adapter {
 		Name:    "imap",
 		Summary: "the mails of an IMAP mailbox",
 		Settings: func() sources.Settings {
-			return &Settings{TLS: tlsAtOnce, Mailbox: "INBOX", Quotes: quotesCut, Timeout: 30 * time.Second, MaxText: 256 << 10}
+			return &Settings{TLS: tlsAtOnce, Mailbox: "INBOX", Quotes: quotesCut, Timeout: 30 * time.Second, MaxText: 256 << 10, SMTP: SMTP{Security: tlsAtOnce}}
 		},
 	}
 }
@@ -63,6 +66,7 @@ type Settings struct {
 	MarkSeen bool           `yaml:"mark_seen" doc:"Whether mails are marked as read. Each poll marks those that the polls before it have stored."`
 	Quotes   string         `yaml:"quotes" doc:"cut: the history that is quoted below a reply is left out; keep: texts stay whole."`
 	Own      []string       `yaml:"own" doc:"Addresses that you send from, such as support@example.com or @example.com: their mails count as your own posts."`
+	SMTP     SMTP           `yaml:"smtp" doc:"The server that sends replies. Without it mails are read and not answered."`
 	Prefix   string         `yaml:"prefix" doc:"What the networkItemId of each mail begins with; the source's name if empty. Set it before you rename a source, or its mails become new tickets."`
 	Timeout  time.Duration  `yaml:"timeout" doc:"How long the server may stay silent, such as 30s."`
 	MaxText  int64          `yaml:"max_text" doc:"The most bytes of a text that are fetched, as sent: in HTML and base64. SocialHub shows 10,000 characters."`
@@ -104,7 +108,7 @@ func (s *Settings) Validate() error {
 			fault("own", fmt.Sprintf("%.80q is no mail address; want support@example.com, or @example.com for all of a domain", a))
 		}
 	}
-	faults = append(faults, sources.CheckPrefix(s.Prefix))
+	faults = append(faults, s.SMTP.validate(), sources.CheckPrefix(s.Prefix))
 	if s.Timeout <= 0 || s.Timeout > maxTimeout {
 		fault("timeout", fmt.Sprintf("want more than 0s and at most %s", maxTimeout))
 	}
@@ -144,7 +148,7 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 		return nil, &sources.SettingError{Key: "server", Problem: err.Error()}
 	}
 	opened := &source{
-		settings: *s, prefix: s.Prefix, own: newOwners(s.Own), logger: env.Logger, host: host, address: address,
+		settings: *s, prefix: s.Prefix, own: newOwners(s.ownAddresses()), logger: env.Logger, host: host, address: address,
 		tls: &tls.Config{ServerName: host, NextProtos: []string{"imap"}, MinVersion: tls.VersionTLS12},
 	}
 	if opened.prefix == "" {
@@ -155,6 +159,7 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 			return nil, err
 		}
 	}
+	opened.smtp = s.SMTP.server(s, opened.tls.RootCAs)
 	return opened, nil
 }
 
@@ -189,6 +194,7 @@ type source struct {
 	logger        *slog.Logger
 	host, address string
 	tls           *tls.Config
+	smtp          *smtpServer // nil: there are no replies
 }
 
 // Close implements [sources.Source].

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -20,6 +21,33 @@ type letter struct {
 	arrived time.Time // when the server got it
 	// refused tells that the server does not give the mail, though it gives others.
 	refused bool
+}
+
+// ref is where to find a mail again that is to be answered: its number, and its Message-ID if that has changed. The store
+// keeps no more of a mail; whom to answer and what to quote is read from the mailbox then.
+type ref struct {
+	UIDValidity uint32     `json:"uidvalidity,omitempty"`
+	UID         goimap.UID `json:"uid,omitempty"`
+	ID          string     `json:"id,omitempty"`
+}
+
+// maxRefID bounds a Message-ID that is kept, in bytes.
+const maxRefID = 500
+
+func (m *letter) ref(validity uint32) json.RawMessage {
+	r := ref{UIDValidity: validity, UID: m.uid}
+	if id := m.ID(); len(id) <= maxRefID {
+		r.ID = id
+	}
+	return r.note()
+}
+
+func (r ref) note() json.RawMessage {
+	text, err := json.Marshal(r)
+	if err != nil { // texts and numbers: can't be
+		return nil
+	}
+	return text
 }
 
 // slack is how much more than SocialHub takes is kept of a text, so that the engine sees that there was more.

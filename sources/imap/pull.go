@@ -225,6 +225,7 @@ func (p *pull) items(mails []*letter) []sources.Item {
 			continue
 		}
 		if item := m.item(p.source.prefix, p.source.own); p.req.Wants(item.Interaction.CreatedTime, m.arrived) {
+			item.Ref = m.ref(p.at.UIDValidity)
 			items = append(items, item)
 		}
 	}

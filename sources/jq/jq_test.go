@@ -158,7 +158,7 @@ func TestAProgramThatIsWrongIsToldWhenItIsRead(t *testing.T) {
 	for program, want := range map[string]string{
 		".a |\n  .b }":       `not a jq program: unexpected token "}", at line 2, column 6 of it`,
 		".a |":               "not a jq program: unexpected EOF, at line 1, column 5 of it",
-		"$sinse":             "not a jq program: variable not defined: $sinse; there are $prefix $cursor $since $until $now $page $item $stream $status $headers",
+		"$sinse":             "not a jq program: variable not defined: $sinse; there are $prefix $cursor $since $until $now $page $item $stream $action $ref $root $status $headers",
 		"nothere(1)":         "not a jq program: function not defined: nothere/1",
 		"input":              "not a jq program: input and inputs can't be used; the program runs once for each value",
 		"inputs":             "not a jq program: input and inputs can't be used; the program runs once for each value",

@@ -16,6 +16,8 @@ type Vars struct {
 	Item any
 	// Stream is $stream, the name of the stream that a record is of.
 	Stream string
+	// Action is $action, what the team did, Ref and Root are $ref and $root, the notes on its item and on the thread's first.
+	Action, Ref, Root any
 	// Status and Headers are $status and $headers of an HTTP answer. Names of headers are in lower case.
 	Status  int
 	Headers map[string]any
@@ -34,6 +36,9 @@ var variables = []struct {
 	{"$page", func(v *Vars) any { return v.Page }},
 	{"$item", func(v *Vars) any { return v.Item }},
 	{"$stream", func(v *Vars) any { return text(v.Stream) }},
+	{"$action", func(v *Vars) any { return v.Action }},
+	{"$ref", func(v *Vars) any { return v.Ref }},
+	{"$root", func(v *Vars) any { return v.Root }},
 	{"$status", func(v *Vars) any {
 		if v.Status == 0 {
 			return nil

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	gomastodon "github.com/mattn/go-mastodon"
@@ -30,13 +31,13 @@ const (
 // otherNotifications are those that are no mentions, as far as all servers know them. A server may have more.
 var otherNotifications = []string{"follow", "follow_request", "favourite", "reblog", "poll", "status", "update"}
 
-// api makes the calls. It counts them.
+// api makes the calls. It counts them. It is safe for use by several goroutines.
 type api struct {
 	client    *gomastodon.Client
 	transport *transport
 	timeout   time.Duration
 	shown     string
-	calls     int
+	calls     atomic.Int64
 }
 
 func newAPI(s *Settings, server *url.URL, agent string) *api {
@@ -78,7 +79,7 @@ type page struct {
 func (a *api) call(ctx context.Context, f func(context.Context) error) (got *answer, decoded bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	a.calls++
+	a.calls.Add(1)
 	got = &answer{}
 	err = f(context.WithValue(limited, answerKey{}, got))
 	if err == nil {

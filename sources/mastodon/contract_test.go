@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"socialhub-sync/socialhub"
 	"socialhub-sync/sources/sourcetest"
 )
 
@@ -79,6 +80,29 @@ func (w *world) Remove(ids ...int) {
 	}
 }
 
+// Done implements [sourcetest.Actor].
+func (w *world) Done() []sourcetest.Deed {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	items := map[string]int{}
+	for n, id := range w.ids {
+		items[id] = n
+	}
+	var deeds []sourcetest.Deed
+	for _, p := range w.posted {
+		deed := sourcetest.Deed{Type: socialhub.ActionReply, Item: items[p.InReplyToID], Text: p.Status}
+		for _, id := range p.MediaIDs {
+			deed.Files = append(deed.Files, string(w.files[id].content))
+		}
+		deeds = append(deeds, deed)
+	}
+	for _, p := range w.pressed {
+		button := map[string]string{"favourite": "favourite", "reblog": "boost"}[p.verb]
+		deeds = append(deeds, sourcetest.Deed{Type: socialhub.ActionButton, Item: items[p.id], Button: button})
+	}
+	return deeds
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	wrong := []sourcetest.Wrong{
@@ -97,6 +121,11 @@ func TestContract(t *testing.T) {
 			suite := sourcetest.Suite{
 				Adapter: New(), World: newWorld(stream), Timeout: "timeout: 100ms", Wrong: wrong,
 				Incremental: true, Edits: 2 * time.Minute, Late: 2 * time.Minute,
+				Actions: []sourcetest.Ability{
+					{Type: socialhub.ActionReply, Files: true},
+					{Type: socialhub.ActionButton, ID: "favourite"}, {Type: socialhub.ActionButton, ID: "boost"},
+				},
+				Unseen: stream != "threads", // mentions and hashtags do not show what we post
 			}
 			if stream == "threads" { // a thread is read as a whole
 				suite.Incremental, suite.Edits, suite.Late = false, sourcetest.Always, sourcetest.Always

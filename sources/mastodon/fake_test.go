@@ -36,6 +36,12 @@ type post struct {
 	MediaAttachments []any     `json:"media_attachments"`
 	Tags             []tag     `json:"tags"`
 	Poll             any       `json:"poll"`
+	Mentions         []account `json:"mentions"`
+	Language         string    `json:"language,omitempty"`
+
+	text       string // as it was written
+	favourited bool
+	reblogged  bool
 }
 
 type account struct {
@@ -77,6 +83,7 @@ type fake struct {
 	reset string
 	// change may answer in the place of the server.
 	change func(http.ResponseWriter, *http.Request) bool
+	actions
 }
 
 func newFake() *fake {
@@ -172,7 +179,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.left--
-	f.route(w, r)
+	if !f.act(w, r) {
+		f.route(w, r)
+	}
 }
 
 func (f *fake) route(w http.ResponseWriter, r *http.Request) {

@@ -13,13 +13,19 @@ import (
 	"socialhub-sync/sources"
 )
 
-// ref is what it takes to answer a status later: a reply goes to an id, is no more public than what it answers,
-// begins with the author's name and repeats the warning.
+// ref is what it takes to act on a status later. Whom an answer names, who may see it and its warning are asked for
+// then: they change with an edit, and the store keeps no content.
 type ref struct {
-	ID         string `json:"id"`
-	Visibility string `json:"visibility,omitempty"`
-	Acct       string `json:"acct,omitempty"`
-	Spoiler    string `json:"spoiler,omitempty"`
+	ID string `json:"id"`
+}
+
+// refOf is the note about a status.
+func refOf(id gomastodon.ID) json.RawMessage {
+	note, err := json.Marshal(ref{ID: string(id)})
+	if err != nil { // a text: can't be
+		return nil
+	}
+	return note
 }
 
 // item returns the status as an item. root is the id of its thread's top, which may be its own.
@@ -41,12 +47,8 @@ func (r *run) item(s *gomastodon.Status, root string) sources.Item {
 	if i.Message == "" && i.Link == "" && len(i.Pictures)+len(i.Attachments) == 0 {
 		i.Message = i.URL // SocialHub takes no ticket without content
 	}
-	note, err := json.Marshal(ref{ID: string(s.ID), Visibility: s.Visibility, Acct: s.Account.Acct, Spoiler: s.SpoilerText})
-	if err != nil { // texts: can't be
-		note = nil
-	}
 	return sources.Item{
-		Interaction: i, UpdatedTime: s.EditedAt.UTC(), Ref: note,
+		Interaction: i, UpdatedTime: s.EditedAt.UTC(), Ref: refOf(s.ID),
 		Own: s.Account.ID != "" && s.Account.ID == r.me,
 	}
 }

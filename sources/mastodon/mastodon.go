@@ -33,7 +33,7 @@ func New() sources.Adapter {
 		Settings: func() sources.Settings {
 			return &Settings{
 				Mentions: true, Threads: true, History: defaultSpan, Rescan: defaultSpan,
-				Timeout: sources.DefaultHTTPTimeout, MaxSize: defaultMaxSize,
+				Timeout: sources.DefaultHTTPTimeout, MaxSize: defaultMaxSize, ReplyVisibility: inherit,
 			}
 		},
 	}
@@ -51,16 +51,18 @@ const (
 
 // Settings say whose posts to read and which.
 type Settings struct {
-	Server      string         `yaml:"server" doc:"Needed. The https address of the account's server, such as https://mastodon.example; http only for a server on this machine."`
-	AccessToken sources.Secret `yaml:"access_token" doc:"Needed. A token of the account with the scopes read:accounts, read:notifications and read:statuses (or read)."`
-	Mentions    bool           `yaml:"mentions" doc:"Whether to read posts that mention the account, direct messages too."`
-	Threads     bool           `yaml:"threads" doc:"Whether to read the account's own posts and all replies below them."`
-	Hashtags    []string       `yaml:"hashtags" doc:"Hashtags to read, such as [coffee, tea]; at most 20."`
-	History     time.Duration  `yaml:"history" doc:"Where the first poll begins: this long before the newest post of each stream, such as 72h. A backfill reads older posts."`
-	Rescan      time.Duration  `yaml:"rescan" doc:"Posts from this long before the newest one are read again for edits, late arrivals and new replies, such as 72h."`
-	Prefix      string         `yaml:"prefix" doc:"What the networkItemId of each status begins with; the source's name if empty. Set it before you rename a source, or its statuses become new tickets."`
-	Timeout     time.Duration  `yaml:"timeout" doc:"How long one request may take, such as 30s."`
-	MaxSize     int64          `yaml:"max_size" doc:"The largest answer that is read, in bytes after decompression."`
+	Server          string         `yaml:"server" doc:"Needed. The https address of the account's server, such as https://mastodon.example; http only for a server on this machine."`
+	AccessToken     sources.Secret `yaml:"access_token" doc:"Needed. A token of the account with the scopes read:accounts, read:notifications and read:statuses (or read); for replies and buttons also write:statuses, write:media and write:favourites (or write)."`
+	Mentions        bool           `yaml:"mentions" doc:"Whether to read posts that mention the account, direct messages too."`
+	Threads         bool           `yaml:"threads" doc:"Whether to read the account's own posts and all replies below them."`
+	Hashtags        []string       `yaml:"hashtags" doc:"Hashtags to read, such as [coffee, tea]; at most 20."`
+	History         time.Duration  `yaml:"history" doc:"Where the first poll begins: this long before the newest post of each stream, such as 72h. A backfill reads older posts."`
+	Rescan          time.Duration  `yaml:"rescan" doc:"Posts from this long before the newest one are read again for edits, late arrivals and new replies, such as 72h."`
+	ReplyVisibility string         `yaml:"reply_visibility" doc:"Who may see replies: inherit (as the answered post), public, unlisted, private or direct. A reply is never more public than the post that it answers."`
+	ReplyLanguage   string         `yaml:"reply_language" doc:"The language of replies as a code such as de; the account's own default if empty."`
+	Prefix          string         `yaml:"prefix" doc:"What the networkItemId of each status begins with; the source's name if empty. Set it before you rename a source, or its statuses become new tickets."`
+	Timeout         time.Duration  `yaml:"timeout" doc:"How long one request may take, such as 30s."`
+	MaxSize         int64          `yaml:"max_size" doc:"The largest answer that is read, in bytes after decompression."`
 }
 
 // hashtag is what may stand behind the #; the servers differ, none takes less. Its length is bounded apart: a
@@ -68,6 +70,9 @@ type Settings struct {
 var hashtag = regexp.MustCompile(`^[\p{L}\p{M}\p{N}_·]+$`)
 
 const maxHashtag = 100 // ours
+
+// language is a code of ISO 639, with or without a region.
+var language = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z]{2,4})?$`)
 
 // Validate implements [sources.Settings].
 func (s *Settings) Validate() error {
@@ -93,6 +98,12 @@ func (s *Settings) Validate() error {
 	}
 	if s.Rescan < time.Minute || s.Rescan > maxSpan {
 		fault("rescan", "want 1m to 8784h")
+	}
+	if _, known := openness[s.ReplyVisibility]; !known && s.ReplyVisibility != inherit {
+		fault("reply_visibility", "want inherit, public, unlisted, private or direct")
+	}
+	if s.ReplyLanguage != "" && !language.MatchString(s.ReplyLanguage) {
+		fault("reply_language", "want a code of two or three small letters, such as de")
 	}
 	faults = append(faults, sources.CheckPrefix(s.Prefix))
 	if s.Timeout <= 0 || s.Timeout > maxTimeout {
@@ -156,7 +167,7 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 	if prefix == "" {
 		prefix = env.Name
 	}
-	return &source{settings: s, prefix: prefix, server: server, logger: env.Logger, api: newAPI(s, server, env.UserAgent)}, nil
+	return &source{settings: s, prefix: prefix, server: server, logger: env.Logger, api: newAPI(s, server, env.UserAgent), mediaPause: mediaPause}, nil
 }
 
 type source struct {
@@ -165,6 +176,9 @@ type source struct {
 	server   *url.URL
 	logger   *slog.Logger
 	api      *api
+	learned  learned
+	// mediaPause is how long to wait before a file that the server works on is asked for.
+	mediaPause time.Duration
 }
 
 // Close implements [sources.Source].

@@ -132,8 +132,8 @@ func (r *run) begin(f *feed, at *stream) error {
 // lookBack reads again what is young, with about as many calls. The cursor moves only if these are not enough, or the
 // server wants no more of them: the next look back goes on there.
 func (r *run) lookBack(f *feed, at *stream, since time.Time, calls int) error {
-	end := r.api.calls + calls
-	finished, err := r.down(f, at, func() time.Time { return since }, func() bool { return r.api.calls < end }, nil)
+	end := r.api.calls.Load() + int64(calls)
+	finished, err := r.down(f, at, func() time.Time { return since }, func() bool { return r.api.calls.Load() < end }, nil)
 	if _, wait := errors.AsType[*sources.RetryAfterError](err); wait {
 		if failed := r.out.flush(r.cursor); failed != nil {
 			return failed

@@ -406,18 +406,14 @@ func TestABatchHasNoIDTwiceAndEndsInTime(t *testing.T) {
 	}
 }
 
-func TestARefSaysWhatAReplyNeeds(t *testing.T) {
+func TestARefHasTheIDAndNothingOfTheContent(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	server := f.start(t)
 	at := hourAgo()
 	f.mention(f.put(post{ID: snowflake(at, 1), CreatedAt: at, Account: anna, Visibility: "direct", SpoilerText: "sad news", Content: "<p>x</p>"}))
 	p := pull(t, server, "threads: false", sources.Request{})
-	var got ref
-	if err := json.Unmarshal(p.batches[0].Items[0].Ref, &got); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(ref{ID: snowflake(at, 1), Visibility: "direct", Acct: "anna@far.example", Spoiler: "sad news"}, got); diff != "" {
+	if diff := cmp.Diff(`{"id":"`+snowflake(at, 1)+`"}`, string(p.batches[0].Items[0].Ref)); diff != "" {
 		t.Error(diff)
 	}
 }

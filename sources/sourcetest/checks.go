@@ -19,6 +19,14 @@ type check struct {
 	run  func(*checker)
 }
 
+// suite is what a check works with: it acts in a small world.
+func (k check) suite(s Suite) Suite {
+	if slices.ContainsFunc(actionChecks(), func(other check) bool { return other.name == k.name }) {
+		s.Items = actItems
+	}
+	return s
+}
+
 func checks() []check {
 	return []check{
 		{"hands out everything", handsOutEverything},
@@ -55,6 +63,7 @@ type checker struct {
 	want     map[int]Item
 	versions map[int]int
 	newest   time.Time
+	tasks    int // of the team, so far
 }
 
 // age is how long ago the newest item of a new world changed.

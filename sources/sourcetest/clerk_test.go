@@ -26,13 +26,18 @@ import (
 type office struct {
 	Shelf
 	*Server
-	mu   sync.Mutex
-	gone map[int]Item
+	mu      sync.Mutex
+	gone    map[int]Item
+	replies []entry
+	deeds   []Deed
 }
 
 func newOffice(t testing.TB) World {
 	o := &office{gone: map[int]Item{}}
-	o.Server = NewServer(t, http.HandlerFunc(o.answer))
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", o.answer)
+	o.takeActions(mux)
+	o.Server = NewServer(t, mux)
 	return o
 }
 
@@ -52,6 +57,9 @@ func (o *office) Remove(ids ...int) {
 type entry struct {
 	Item
 	Gone bool
+	// To and Key are those of a reply.
+	To  int
+	Key string
 }
 
 func (o *office) records() []entry {
@@ -64,6 +72,7 @@ func (o *office) records() []entry {
 	for _, item := range o.gone {
 		all = append(all, entry{Item: item, Gone: true})
 	}
+	all = append(all, o.replies...)
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Or(a.Updated.Compare(b.Updated), cmp.Compare(a.ID, b.ID)) })
 	return all
 }
@@ -141,13 +150,16 @@ func (s *clerkSettings) Validate() error {
 }
 
 func (s *clerkSettings) Open(_ context.Context, env sources.Env) (sources.Source, error) {
-	return &clerkSource{s, env, sources.NewHTTPClient(sources.HTTPOptions{UserAgent: env.UserAgent, Timeout: s.Timeout})}, nil
+	return &clerkSource{clerkSettings: s, env: env, client: sources.NewHTTPClient(sources.HTTPOptions{UserAgent: env.UserAgent, Timeout: s.Timeout})}, nil
 }
 
 type clerkSource struct {
 	*clerkSettings
 	env    sources.Env
 	client *sources.HTTPClient
+
+	mu    sync.Mutex
+	first *sources.Reply
 }
 
 func (s *clerkSource) Close() error {
@@ -341,7 +353,7 @@ func (s *clerkSource) item(r entry) sources.Item {
 		Interaction: socialhub.Interaction{
 			NetworkItemID: sources.ItemID("office", native), Message: "Hello, " + r.Text + ".", CreatedTime: r.Created,
 		},
-		UpdatedTime: r.Updated, Deleted: r.Gone,
+		UpdatedTime: r.Updated, Deleted: r.Gone, Own: r.To > 0 && !s.is("does not know its own reply"),
 	}
 	switch {
 	case s.is("gives wrong ids"):

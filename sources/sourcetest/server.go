@@ -102,6 +102,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, trouble Trouble)
 		panic(http.ErrAbortHandler)
 	case CutOff:
 		cutOff(w, s.record(r))
+	case Lost:
+		answer := s.record(r)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			panic(http.ErrAbortHandler)
+		}
+		replay(w, answer)
 	case Hanging:
 		select {
 		case <-r.Context().Done():

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
@@ -45,7 +46,8 @@ type session struct {
 	log     *journal
 	ids     *ids
 	closed  bool
-	most    int             // batches of a pull; more are without end
+	most    int // batches of a pull; more are without end
+	mu      sync.Mutex
 	bad     map[string]bool // faults that were told
 }
 
@@ -98,8 +100,10 @@ func (s *session) close() {
 		s.t.Errorf("goroutines are left after Close:\n%s", left)
 	}
 	s.checkText("the log", s.log.String())
-	if text := textPattern.FindString(s.log.String()); text != "" {
-		s.t.Errorf("the log shows content: %q", text)
+	for _, content := range []*regexp.Regexp{textPattern, replyPattern} {
+		if text := content.FindString(s.log.String()); text != "" {
+			s.t.Errorf("the log shows content: %q", text)
+		}
 	}
 }
 
@@ -148,6 +152,8 @@ func unlabelled(labels context.Context, f func() bool) bool {
 func (s *session) once(format string, args ...any) {
 	s.t.Helper()
 	text := fmt.Sprintf(format, args...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.bad[text] {
 		s.bad[text] = true
 		s.t.Errorf("%s", text)

@@ -21,6 +21,9 @@
 //	}
 //
 //	func TestCases(t *testing.T) { sourcetest.Cases(t, New(), "testdata") }
+//
+// An adapter that replies, too, names its [Ability] in [Suite.Actions], and its world is an [Actor]: it tells what was
+// done. The checks then post, lose answers, repeat, and cancel, and count what came of it.
 package sourcetest
 
 import (
@@ -58,6 +61,12 @@ type Suite struct {
 	Deletes bool
 	// Undated says that the adapter sees no times, or others than [Item] has; a backfill is of everything then.
 	Undated bool
+
+	// Actions are what the adapter promises to do with an item for the team, see [sources.Replier] and its like; none
+	// is tested if empty. The World must be an [Actor].
+	Actions []Ability
+	// Unseen says that a reply which was posted does not come out of Pull.
+	Unseen bool
 
 	// Timeout is a line of settings that makes the adapter wait 100 ms for an answer, such as "timeout: 100ms". It
 	// must not be in World.Settings. Empty: no test of the adapter's own time limit.
@@ -152,6 +161,9 @@ const (
 	// Repeating: every answer is the same page, with the same link to the next one. If the adapter pages, one
 	// error in plain words after at most [MaxRequests] requests.
 	Repeating Trouble = "repeating"
+	// Lost: what the team did is done, but the answer that says so is lost. For actions only; a request that only
+	// reads is answered. An error after which it is not known whether it was done.
+	Lost Trouble = "lost"
 )
 
 // RetryAfter is what a [Throttled] or [Unavailable] system asks for.
@@ -166,22 +178,30 @@ func Run(t *testing.T, suite Suite) {
 	for _, name := range suite.unknownExceptions() {
 		t.Errorf("Suite.Except names %q, which is no check", name)
 	}
-	for _, check := range checks() {
+	for _, check := range suite.checks() {
 		if reason, ok := suite.Except[check.name]; ok {
 			t.Logf("left out: %s: %s", check.name, reason)
 			continue
 		}
 		t.Run(check.name, func(t *testing.T) {
 			t.Parallel()
-			check.run(newChecker(t, suite))
+			check.run(newChecker(t, check.suite(suite)))
 		})
 	}
+}
+
+// checks are those for what the suite promises.
+func (s *Suite) checks() []check {
+	if len(s.Actions) == 0 {
+		return checks()
+	}
+	return slices.Concat(checks(), actionChecks())
 }
 
 // unknownExceptions returns the names in Except that no check has.
 func (s *Suite) unknownExceptions() []string {
 	unknown := maps.Clone(s.Except)
-	for _, check := range checks() {
+	for _, check := range slices.Concat(checks(), actionChecks()) {
 		delete(unknown, check.name)
 	}
 	return slices.Sorted(maps.Keys(unknown))

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"socialhub-sync/socialhub"
 )
 
 func suiteOf(t *testing.T, fault string) Suite {
@@ -19,6 +21,10 @@ func suiteOf(t *testing.T, fault string) Suite {
 		Adapter: clerk{fault, leaked}.adapter(), World: newOffice, Items: 501,
 		Incremental: true, Edits: Always, Late: clerkLookBack, Deletes: true,
 		Timeout: "timeout: 100ms", Wrong: []Wrong{{Line: "timeout: -1s"}},
+		Actions: []Ability{
+			{Type: socialhub.ActionReply}, {Type: socialhub.ActionTemplateReply, TemplateID: "thanks"},
+			{Type: socialhub.ActionButton, ID: "hide"}, {Type: socialhub.ActionDelete},
+		},
 	}
 }
 
@@ -72,6 +78,45 @@ var faults = map[string]struct{ check, report string }{
 	"gives wrong ids":                        {"hands out everything", "is not valid"},
 	"has local times":                        {"hands out everything", "UpdatedTime is not in UTC"},
 	"has wrong times":                        {"hands out everything", "CreatedTime is 2"},
+
+	"can't reply":                          {"can do what it promises", "the source can't do reply reply"},
+	"answers another item":                 {"does what the team did", "reply reply on item 1 is done 0 times; want once"},
+	"shortens replies":                     {"does what the team did", "a reply is not posted as it was written"},
+	"does more than it should":             {"does what the team did", "after 1 actions 2 things are done"},
+	"logs what the team wrote":             {"does what the team did", "the log shows content"},
+	"panics in an action":                  {"does what the team did", "an action panicked: what is this?"},
+	"shows a secret in an address":         {"does what the team did", "a secret is in what a reply was posted as | the URL of a reply is no address"},
+	"posts at a local time":                {"does what the team did", "CreatedTime of a reply is not in UTC"},
+	"does not know its own reply":          {"reads its own reply as such", "but not as Own"},
+	"does not say what it posted":          {"reads its own reply as such", "was posted without a NetworkItemID"},
+	"names a reply otherwise":              {"reads its own reply as such", `was posted as "office-r`},
+	"posts before its time":                {"reads its own reply as such", "the reply was posted at 2"},
+	"hides its replies":                    {"reads its own reply as such", "a poll does not hand out the reply"},
+	"forgets the key":                      {"does an action once however often it is repeated", "reply is done 2 times by two tries with one Key | by two tries of which the first one's answer was lost"},
+	"gives something else the second time": {"does an action once however often it is repeated", "a repeated reply gives"},
+	"may repeat for less than nothing":     {"does an action once however often it is repeated", "may be repeated for -1ns"},
+	"takes equal replies for one":          {"tells two actions apart", "two equal replies with Keys of their own are posted 1 times | two replies have the NetworkItemID"},
+	"does not find its reply":              {"finds a reply whose answer was lost", "a reply that was posted is not found"},
+	"finds any reply":                      {"finds a reply whose answer was lost", "of another text to the same item is found"},
+	"finds what was not posted":            {"finds a reply whose answer was lost", "before it is posted is found"},
+	"takes a lost answer for a refusal":    {"finds a reply whose answer was lost", "an answer was lost, and the error says that nothing was done"},
+	"says too early that nothing was done": {"says that nothing was done only where it is so", "lost: reply: | it says that nothing was done, but it was"},
+	"takes any answer for a success":       {"says that nothing was done only where it is so", "login page: reply: the error <nil>: it is not done"},
+	"tries again by itself":                {"says that nothing was done only where it is so", "it is done 2 times by one call"},
+	"gives up in trouble":                  {"says that nothing was done only where it is so", "failing: reply: | nobody would try again"},
+	"shows what the team wrote":            {"says that nothing was done only where it is so", "an error shows what the team wrote"},
+	"tells the team a secret":              {"says that nothing was done only where it is so", "a secret is in an error"},
+	"waits for a person for ever":          {"says that nothing was done only where it is so", "unauthorized: reply: | want a *sources.StopError"},
+	"refuses without a reason":             {"refuses what can't be done", "a RefusedError does not tell the team why"},
+	"takes a missing item for trouble":     {"refuses what can't be done", "reply on an item that is gone: "},
+	"takes a missing item for a success":   {"refuses what can't be done", "reply on an item that is gone: <nil>"},
+	"can't delete what is gone":            {"refuses what can't be done", "to delete an item that is gone is an error"},
+	"presses any button":                   {"refuses what can't be done", "a button that there is not is pressed: <nil>"},
+	"drops files":                          {"posts a file or refuses the reply", "a reply with a file, which the suite does not promise: <nil>"},
+	"does not stop its actions":            {"stops an action with its context", "reply does not stop with its context"},
+	"acts after its end":                   {"stops an action with its context", "actions are done with a context that is done"},
+	"gives up when it is stopped":          {"stops an action with its context", "reply, cancelled while the world does not answer: | nobody would try again"},
+	"keeps the first reply":                {"acts for several at once", "reply is done 0 times beside others; want once"},
 }
 
 func TestEachFaultOfAnAdapterIsFound(t *testing.T) {
@@ -93,14 +138,15 @@ func TestEachFaultOfAnAdapterIsFound(t *testing.T) {
 // runCheck runs one check and returns the faults that it reports.
 func runCheck(t *testing.T, suite Suite, name string) []string {
 	t.Helper()
-	at := slices.IndexFunc(checks(), func(c check) bool { return c.name == name })
+	all := suite.checks()
+	at := slices.IndexFunc(all, func(c check) bool { return c.name == name })
 	if at < 0 {
 		t.Fatalf("no check is named %q", name)
 	}
 	return record(t, func(r testing.TB) {
-		c := newChecker(r, suite)
+		c := newChecker(r, all[at].suite(suite))
 		c.patience = time.Second
-		checks()[at].run(c)
+		all[at].run(c)
 	})
 }
 
@@ -160,7 +206,7 @@ func TestEveryCheckFindsAFault(t *testing.T) {
 	for _, want := range faults {
 		found[want.check] = true
 	}
-	for _, check := range checks() {
+	for _, check := range slices.Concat(checks(), actionChecks()) {
 		if !found[check.name] {
 			t.Errorf("no fault is found by %q", check.name)
 		}

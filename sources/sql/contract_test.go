@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"socialhub-sync/socialhub"
 	"socialhub-sync/sources/sourcetest"
 )
 
@@ -29,25 +30,28 @@ type world struct {
 	proxy *proxy // nil: there is no network
 
 	mu   sync.Mutex
-	fine func() // ends the present trouble
+	fine func()       // ends the present trouble
+	put  map[int]bool // the reviews that nobody has removed but the source
 }
 
 func newWorld(e testEngine) func(testing.TB) sourcetest.World {
 	return func(t testing.TB) sourcetest.World {
-		w := &world{t: t, engine: e, address: e.create(t), user: "u" + strings.ToLower(rand.Text()[:12]), fine: func() {}}
+		w := &world{t: t, engine: e, address: e.create(t), user: "u" + strings.ToLower(rand.Text()[:12]), fine: func() {}, put: map[int]bool{}}
 		w.db = openSQL(t, w.address)
 		t.Cleanup(func() { _ = w.db.Close() })
-		w.run(fmt.Sprintf("CREATE TABLE review (no bigint PRIMARY KEY, body %s, created %s, updated %s)", e.text, e.time, e.time),
+		w.run(fmt.Sprintf("CREATE TABLE review (no %s, body %s, created %s, updated %s, parent bigint, once %[2]s UNIQUE, hidden int)",
+			e.serial, e.text, e.time, e.time),
 			"CREATE INDEX review_updated ON review (updated, no)")
+		w.run(e.highNumbers...)
 		if e.name != "sqlite" {
 			w.proxy = newProxy(t, w.address)
 		}
 		switch e.name {
 		case "postgres":
-			w.run(fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", w.user, worldPassword), "GRANT SELECT ON review TO "+w.user)
+			w.run(fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", w.user, worldPassword), "GRANT SELECT, INSERT, UPDATE, DELETE ON review TO "+w.user)
 			t.Cleanup(func() { w.run("DROP OWNED BY "+w.user, "DROP ROLE "+w.user) })
 		case "mariadb":
-			w.run(fmt.Sprintf("CREATE USER %s IDENTIFIED BY '%s'", w.user, worldPassword), "GRANT SELECT ON review TO "+w.user)
+			w.run(fmt.Sprintf("CREATE USER %s IDENTIFIED BY '%s'", w.user, worldPassword), "GRANT SELECT, INSERT, UPDATE, DELETE ON review TO "+w.user)
 			t.Cleanup(func() { w.run("DROP USER " + w.user) })
 		}
 		return w
@@ -73,13 +77,57 @@ func userAddress(address, user, password string) string {
 }
 
 func (w *world) Settings() string {
-	query := fmt.Sprintf("SELECT no AS id, body AS message, created AS %s, updated AS %s FROM review",
-		w.engine.named("createdTime"), w.engine.named("updatedTime"))
+	query := fmt.Sprintf("SELECT no AS id, body AS message, created AS %s, updated AS %s, parent AS %s, parent IS NOT NULL AS own FROM review",
+		w.engine.named("createdTime"), w.engine.named("updatedTime"), w.engine.named("root.rootId"))
 	address := w.address
 	if w.proxy != nil {
 		address = userAddress(w.proxy.address, w.user, worldPassword)
 	}
-	return fmt.Sprintf("database: %q\nquery: %q\ncursor: updatedTime\nrescan: 30s\n", address, query)
+	return fmt.Sprintf("database: %q\nquery: %q\ncursor: updatedTime\nrescan: 30s\n", address, query) + w.actions()
+}
+
+// actions are the settings of what can be done with a review: answers are reviews with a parent.
+func (w *world) actions() string {
+	now := fmt.Sprintf(w.engine.cast, ":time")
+	answer := "INSERT INTO review (body, created, updated, parent, once) SELECT %s, " + now + ", " + now + ", no, " + fmt.Sprintf(w.engine.castText, ":key") +
+		" FROM review WHERE no = :id"
+	return fmt.Sprintf("actions:\n  reply: %q\n  template_reply: %q\n  posted: %q\n  delete: %q\n  buttons: {hide: %q}\n",
+		fmt.Sprintf(answer, fmt.Sprintf(w.engine.castText, ":text")), fmt.Sprintf(answer, fmt.Sprintf(w.engine.castText, ":template")),
+		fmt.Sprintf("SELECT no AS id, created AS %s FROM review WHERE once = :key", w.engine.named("createdTime")),
+		"DELETE FROM review WHERE no = :id", "UPDATE review SET hidden = coalesce(hidden, 0) + 1 WHERE no = :id")
+}
+
+// Done implements [sourcetest.Actor].
+func (w *world) Done() (deeds []sourcetest.Deed) {
+	rows, err := w.db.Query("SELECT no, coalesce(body, ''), coalesce(parent, 0), coalesce(hidden, 0) FROM review")
+	if err != nil {
+		w.t.Error(err)
+		return nil
+	}
+	defer rows.Close()
+	there := map[int]bool{}
+	for rows.Next() {
+		var no, parent, hidden int
+		var body string
+		if err := rows.Scan(&no, &body, &parent, &hidden); err != nil {
+			w.t.Error(err)
+		}
+		there[no] = true
+		if parent > 0 {
+			deeds = append(deeds, sourcetest.Deed{Type: socialhub.ActionReply, Item: parent, Text: body})
+		}
+		for range hidden {
+			deeds = append(deeds, sourcetest.Deed{Type: socialhub.ActionButton, Item: no, Button: "hide"})
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for no := range w.put {
+		if !there[no] {
+			deeds = append(deeds, sourcetest.Deed{Type: socialhub.ActionDelete, Item: no})
+		}
+	}
+	return deeds
 }
 
 func (w *world) Put(items ...sourcetest.Item) {
@@ -92,12 +140,13 @@ func (w *world) Put(items ...sourcetest.Item) {
 	for some := range slices.Chunk(items, 500) {
 		var ids, values []string
 		for _, item := range some {
+			w.know(item.ID, true)
 			ids = append(ids, strconv.Itoa(item.ID))
 			values = append(values, fmt.Sprintf("(%d, '%s', '%s', '%s')", item.ID, item.Text, item.Created.Format(layout), item.Updated.Format(layout)))
 		}
 		for _, statement := range []string{
 			"DELETE FROM review WHERE no IN (" + strings.Join(ids, ", ") + ")",
-			"INSERT INTO review VALUES " + strings.Join(values, ", "),
+			"INSERT INTO review (no, body, created, updated) VALUES " + strings.Join(values, ", "),
 		} {
 			if _, err := tx.Exec(statement); err != nil {
 				w.t.Error(err)
@@ -111,7 +160,16 @@ func (w *world) Put(items ...sourcetest.Item) {
 
 func (w *world) Remove(ids ...int) {
 	for _, id := range ids {
+		w.know(id, false)
 		w.run(fmt.Sprintf("DELETE FROM review WHERE no = %d", id))
+	}
+}
+
+func (w *world) know(id int, there bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if delete(w.put, id); there {
+		w.put[id] = true
 	}
 }
 
@@ -136,6 +194,8 @@ func (w *world) Break(trouble sourcetest.Trouble) bool {
 		w.fine = func() { w.run(fmt.Sprintf("ALTER USER %s IDENTIFIED BY '%s'", w.user, worldPassword)) }
 	case trouble == sourcetest.Dropped, trouble == sourcetest.CutOff:
 		w.fine = w.proxy.limit(map[sourcetest.Trouble]int64{sourcetest.Dropped: 1, sourcetest.CutOff: 1000}[trouble])
+	case trouble == sourcetest.Lost:
+		w.fine = w.proxy.lose()
 	case trouble == sourcetest.Hanging:
 		w.fine = w.lock()
 	default:
@@ -175,6 +235,10 @@ func TestContract(t *testing.T) {
 			suite := sourcetest.Suite{
 				Adapter: New(), World: newWorld(e), Incremental: true, Edits: sourcetest.Always, Late: 30 * time.Second,
 				Secrets: []string{worldPassword},
+				Actions: []sourcetest.Ability{
+					{Type: socialhub.ActionReply}, {Type: socialhub.ActionTemplateReply, TemplateID: "thanks"},
+					{Type: socialhub.ActionButton, ID: "hide"}, {Type: socialhub.ActionDelete},
+				},
 				Wrong: []sourcetest.Wrong{
 					{Line: "database: ''"}, {Line: "database: 'mongodb://u:s3cret@host/db'"}, {Line: "database: 'postgres://u:s3cret@ho st/db'"},
 					{Line: "database: 'mysql://u:s3cret@host/'"}, {Line: "database: 'mysql://u:s3cret@host/db?multiStatements=yes%20please'"},

@@ -1,9 +1,11 @@
 package sqlsource
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -15,6 +17,8 @@ type proxy struct {
 
 	mu    sync.Mutex
 	bytes int64 // of answers that a connection carries before it breaks; 0: no limit
+	// losing: connections break before the answer to a COMMIT.
+	losing bool
 }
 
 func newProxy(t testing.TB, address string) *proxy {
@@ -60,20 +64,63 @@ func (p *proxy) limit(bytes int64) (end func()) {
 	return func() { set(0) }
 }
 
+// lose breaks every connection when the answer to a COMMIT comes, until the returned function is called.
+func (p *proxy) lose() (end func()) {
+	set := func(losing bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.losing = losing
+	}
+	set(true)
+	return func() { set(false) }
+}
+
+// carry takes what a client says to the server, and tells when that was a COMMIT.
+func (p *proxy) carry(server io.Writer, client io.Reader, committing *atomic.Bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buffer)
+		said := bytes.ReplaceAll(bytes.ToLower(buffer[:n]), []byte("read committed"), nil)
+		if bytes.Contains(said, []byte("commit")) {
+			committing.Store(true)
+		}
+		if _, broken := server.Write(buffer[:n]); err != nil || broken != nil {
+			return
+		}
+	}
+}
+
+// answerUntil takes what the server says to a client, up to the answer to a COMMIT.
+func answerUntil(committing *atomic.Bool, client io.Writer, server io.Reader) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(buffer)
+		if err != nil || committing.Load() {
+			return
+		}
+		if _, err := client.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial(p.network, p.server)
 	if err != nil {
 		return
 	}
+	committing := &atomic.Bool{}
 	p.running.Go(func() {
-		_, _ = io.Copy(server, client)
+		p.carry(server, client, committing)
 		_ = server.Close()
 	})
 	p.mu.Lock()
-	most := p.bytes
+	most, losing := p.bytes, p.losing
 	p.mu.Unlock()
-	if most == 0 {
+	if losing {
+		answerUntil(committing, client, server)
+	} else if most == 0 {
 		_, _ = io.Copy(client, server)
 	} else {
 		_, _ = io.CopyN(client, server, most)

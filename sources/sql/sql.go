@@ -9,6 +9,9 @@
 //  1. the rows whose cursor column is NULL: nothing tells whether they changed;
 //  2. the rows of the last while before the stored cursor again, see [Settings].Rescan;
 //  3. the rows after the stored cursor. Only these move it.
+//
+// What the team does is statements of the user's own, see [Actions], each action in one transaction on a connection that is
+// made for it.
 package sqlsource
 
 import (
@@ -49,14 +52,18 @@ type Settings struct {
 	Rescan   time.Duration  `yaml:"rescan" doc:"How far before the cursor each poll begins. It finds rows that were committed late and, with 72h, changes of the last three days that the cursor column does not show."`
 	TimeZone string         `yaml:"time_zone" doc:"The zone of times that are stored without one, such as Europe/Berlin."`
 	Prefix   string         `yaml:"prefix" doc:"What the networkItemId made of an id begins with; the source's name if empty. Set it before you rename a source, or its rows become new tickets."`
-	Timeout  time.Duration  `yaml:"timeout" doc:"How long one page of the query (500 rows) may take, the connection included."`
+	Timeout  time.Duration  `yaml:"timeout" doc:"How long one page of the query (500 rows) may take, the connection included; and one action."`
+
+	Actions Actions `yaml:"actions" doc:"What the team can do with an item, as SQL. For it alone the source gets a connection that may write."`
 }
 
 // Validate implements [sources.Settings].
 func (s *Settings) Validate() error {
 	var faults []error
 	fault := func(key, problem string) { faults = append(faults, &sources.SettingError{Key: key, Problem: problem}) }
-	if _, err := engine.Parse(s.Database.Reveal()); err != nil {
+	if address, err := engine.Parse(s.Database.Reveal()); err != nil {
+		faults = append(faults, err)
+	} else if _, err := s.Actions.read(address); err != nil {
 		faults = append(faults, err)
 	}
 	if problem := queryProblem(trimQuery(s.Query)); problem != "" {
@@ -112,6 +119,16 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 	if src.engine, err = address.Open(env.Dir, s.Timeout); err != nil {
 		return nil, err
 	}
+	if s.Actions.isZero() {
+		return src, nil
+	}
+	src.plan, err = s.Actions.read(address)
+	if err == nil {
+		src.writer, err = address.OpenWriter(env.Dir, s.Timeout)
+	}
+	if err != nil {
+		return nil, errors.Join(err, src.engine.Close())
+	}
 	return src, nil
 }
 
@@ -122,7 +139,14 @@ type source struct {
 	prefix   string
 	logger   *slog.Logger
 	engine   *engine.Engine
+	plan     plan
+	writer   *engine.Engine // nil if nothing is to be written
 }
 
 // Close implements [sources.Source].
-func (s *source) Close() error { return s.engine.Close() }
+func (s *source) Close() error {
+	if s.writer == nil {
+		return s.engine.Close()
+	}
+	return errors.Join(s.engine.Close(), s.writer.Close())
+}

@@ -39,6 +39,8 @@ func (s *Settings) Open(timeout time.Duration, agent string) (*Authorizer, error
 
 func (s *Settings) tokenSource(timeout time.Duration, agent string) (tokenSource, error) {
 	switch {
+	case !s.OAuth2.RefreshToken.IsZero():
+		return newRefresher(&s.OAuth2, timeout, agent), nil
 	case s.OAuth2.used():
 		return newClientCredentials(&s.OAuth2, timeout, agent), nil
 	case s.Google.used():

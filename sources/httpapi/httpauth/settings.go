@@ -14,7 +14,7 @@ type Settings struct {
 	Basic  Basic          `yaml:"basic" doc:"User and password."`
 	Header Key            `yaml:"header" doc:"A key in a header."`
 	Query  Key            `yaml:"query" doc:"A key in a parameter of the address."`
-	OAuth2 OAuth2         `yaml:"oauth2" doc:"OAuth 2.0 with client credentials."`
+	OAuth2 OAuth2         `yaml:"oauth2" doc:"OAuth 2.0 with client credentials, or with a refresh token."`
 	JWT    JWT            `yaml:"jwt" doc:"A token that we sign ourselves, RS256 or ES256 as the key is, sent as bearer."`
 	Google Google         `yaml:"google" doc:"A Google service account."`
 }
@@ -31,11 +31,13 @@ type Key struct {
 	Value sources.Secret `yaml:"value" doc:"The key."`
 }
 
-// OAuth2 gets tokens by client credentials, RFC 6749, 4.4.
+// OAuth2 gets tokens by client credentials, RFC 6749, 4.4, or by a refresh token, 6. A refresh token that the server replaces by
+// another one each time it is used can't be kept.
 type OAuth2 struct {
 	TokenURL     string         `yaml:"token_url" doc:"Where to get a token."`
 	ClientID     string         `yaml:"client_id" doc:"The client's id."`
 	ClientSecret sources.Secret `yaml:"client_secret" doc:"The client's secret."`
+	RefreshToken sources.Secret `yaml:"refresh_token" doc:"A refresh token of a person who lets us act for them; it must stay valid when it is used."`
 	Scopes       []string       `yaml:"scopes" doc:"What to ask for."`
 }
 

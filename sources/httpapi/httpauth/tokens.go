@@ -127,6 +127,15 @@ func newClientCredentials(o *OAuth2, timeout time.Duration, agent string) *excha
 	return e
 }
 
+func newRefresher(o *OAuth2, timeout time.Duration, agent string) *exchange {
+	e := newExchange(o.TokenURL, "auth.oauth2.refresh_token", timeout, agent)
+	config := oauth2.Config{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), Endpoint: oauth2.Endpoint{TokenURL: o.TokenURL}}
+	e.fetch = func(ctx context.Context) (*oauth2.Token, error) {
+		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: o.RefreshToken.Reveal()}).Token()
+	}
+	return e
+}
+
 func newServiceAccount(g *Google, timeout time.Duration, agent string) (tokenSource, error) {
 	account, err := g.account()
 	if err != nil {

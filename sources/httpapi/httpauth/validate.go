@@ -78,7 +78,7 @@ func (k *Key) validate(f *faults, prefix string) {
 }
 
 func (o *OAuth2) used() bool {
-	return o.TokenURL != "" || o.ClientID != "" || !o.ClientSecret.IsZero() || len(o.Scopes) > 0
+	return o.TokenURL != "" || o.ClientID != "" || !o.ClientSecret.IsZero() || !o.RefreshToken.IsZero() || len(o.Scopes) > 0
 }
 
 func (o *OAuth2) validate(f *faults) {
@@ -90,6 +90,9 @@ func (o *OAuth2) validate(f *faults) {
 	}
 	if o.ClientSecret.IsZero() {
 		f.add("auth.oauth2.client_secret", "missing")
+	}
+	if !o.RefreshToken.IsZero() && len(o.Scopes) > 0 {
+		f.add("auth.oauth2.scopes", "can't be chosen with a refresh token, which has its own; take them out")
 	}
 }
 

@@ -12,21 +12,44 @@ import (
 
 // Address is a checked `database:`.
 type Address struct {
-	open func(dir string, timeout time.Duration) (dialect, *sql.DB, error)
+	open   func(dir string, o options) (dialect, *sql.DB, error)
+	syntax syntax
 	// password and the query's values must not be shown.
 	secrets []string
 }
 
-// Open opens the database without connecting to it. A file is relative to dir; timeout bounds each [Session.Read].
+// options are what a database is opened for.
+type options struct {
+	timeout time.Duration
+	// writes: for [Session.Write] instead of [Session.Read].
+	writes bool
+}
+
+// maxWriters is how many connections write at a time.
+const maxWriters = 4
+
+// Open opens the database for reading without connecting to it. A file is relative to dir; timeout bounds each [Session.Read].
 func (a *Address) Open(dir string, timeout time.Duration) (*Engine, error) {
-	dialect, db, err := a.open(dir, timeout)
+	return a.openFor(dir, options{timeout: timeout})
+}
+
+// OpenWriter opens the database for [Session.Write], as Open does for reading.
+func (a *Address) OpenWriter(dir string, timeout time.Duration) (*Engine, error) {
+	return a.openFor(dir, options{timeout: timeout, writes: true})
+}
+
+func (a *Address) openFor(dir string, o options) (*Engine, error) {
+	dialect, db, err := a.open(dir, o)
 	if err != nil {
 		return nil, err
 	}
 	// A connection lives as long as a session: between polls the server has one connection less.
 	db.SetMaxOpenConns(1)
+	if o.writes {
+		db.SetMaxOpenConns(maxWriters)
+	}
 	db.SetMaxIdleConns(-1)
-	return &Engine{db: db, timeout: timeout, secrets: a.secrets, dialect: dialect}, nil
+	return &Engine{db: db, timeout: o.timeout, secrets: a.secrets, dialect: dialect}, nil
 }
 
 const addressProblem = "want postgres://user:password@host:5432/name, mysql://user:password@host:3306/name or sqlite:FILE"

@@ -1,5 +1,6 @@
 // Package engine knows what differs between the databases that sources/sql reads: how an address is written, how SQL is
-// quoted, and what an error means. Its sessions read, and can't write.
+// quoted, and what an error means. The sessions of [Address.Open] read, and can't write; those of [Address.OpenWriter] do
+// what the team did.
 package engine
 
 import (
@@ -34,6 +35,10 @@ type dialect struct {
 	begin   func(ctx context.Context, tx *sql.Tx, timeout time.Duration) error
 	// utcType is the type whose times come without a zone but in UTC; empty: there is none.
 	utcType string
+	// isolation is that of a transaction which writes: it has to see what another one committed meanwhile.
+	isolation sql.IsolationLevel
+	// uncommitted tells an error of a COMMIT after which nothing was committed for certain; after others it is not known.
+	uncommitted func(err error) bool
 	// classify says what the database's own error means; false: it is none.
 	classify func(err error) (trouble, bool)
 }
@@ -51,6 +56,9 @@ func (e *Engine) Column(name string) string { return fmt.Sprintf(e.column, name)
 
 // ComparesRows tells whether (a, b) > (x, y) should be written so. Else it must be taken apart.
 func (e *Engine) ComparesRows() bool { return e.rows }
+
+// Booleans tells whether there are truth values, which are not the numbers 1 and 0.
+func (e *Engine) Booleans() bool { return e.numbered }
 
 // IsUTC tells whether times of a type, in the driver's words, come without a zone but in UTC.
 func (e *Engine) IsUTC(columnType string) bool { return columnType != "" && columnType == e.utcType }

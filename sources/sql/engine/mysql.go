@@ -44,19 +44,29 @@ func parseMySQL(u *url.URL) (*Address, error) {
 	case config.Net == "tcp" && u.Hostname() == "":
 		return nil, databaseError("has no host; want mysql://user:password@host:3306/name, or ?socket=/PATH at its end")
 	}
-	open := func(_ string, timeout time.Duration) (dialect, *sql.DB, error) {
-		config.Timeout = min(timeout, connectTimeout)
+	open := func(_ string, o options) (dialect, *sql.DB, error) {
+		config := config.Clone()
+		config.Timeout = min(o.timeout, connectTimeout)
+		config.ClientFoundRows = o.writes // an UPDATE that changes nothing has found its row all the same
 		connector, err := mysql.NewConnector(config)
 		if err != nil {
 			return dialect{}, nil, databaseError("not an address that MySQL takes")
 		}
 		return dialect{
 			quote: "`", column: "%s", prepare: prepareMySQL,
-			utcType:  "TIMESTAMP", // by the session's time_zone
+			utcType:   "TIMESTAMP",                                        // by the session's time_zone
+			isolation: sql.LevelReadCommitted, uncommitted: isMySQL(1213), // a conflict in a cluster
 			classify: classifyMySQL,
 		}, sql.OpenDB(connector), nil
 	}
-	return &Address{open: open}, nil
+	return &Address{open: open, syntax: syntax{backslashes: true, hashes: true, questions: true}}, nil
+}
+
+func isMySQL(number uint16) func(error) bool {
+	return func(err error) bool {
+		e, ok := errors.AsType[*mysql.MySQLError](err)
+		return ok && e.Number == number
+	}
 }
 
 // prepareMySQL bounds what the server does for us, by the variable that it knows.

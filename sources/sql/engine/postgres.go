@@ -30,16 +30,24 @@ func parsePostgres(u *url.URL) (*Address, error) {
 	}
 	// No prepared statements with names: a pooler in transaction mode may stand between.
 	config.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	open := func(string, time.Duration) (dialect, *sql.DB, error) {
+	open := func(string, options) (dialect, *sql.DB, error) {
 		return dialect{
 			quote: `"`,
 			// As text, because a Go type can't hold all values, such as the time "infinity".
 			column: "%s::text",
 			rows:   true, numbered: true,
+			isolation: sql.LevelReadCommitted, uncommitted: uncommittedPostgres,
 			begin: beginPostgres, classify: classifyPostgres,
 		}, sql.OpenDB(stdlib.GetConnector(*config)), nil
 	}
-	return &Address{open: open}, nil
+	return &Address{open: open, syntax: syntax{dollars: true, nested: true}}, nil
+}
+
+// uncommittedPostgres knows a constraint that is checked last, a conflict with another transaction, and a transaction that
+// had failed before.
+func uncommittedPostgres(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(e.Code, "23") || strings.HasPrefix(e.Code, "40")) || errors.Is(err, pgx.ErrTxCommitRollback)
 }
 
 // beginPostgres makes the transaction's settings. Not the session's, which a pooler would hand to others.
@@ -67,7 +75,8 @@ func classifyPostgres(err error) (trouble, bool) {
 		t.kind = forbidden
 	case strings.HasPrefix(e.Code, "42"), strings.HasPrefix(e.Code, "0A"):
 		t.kind = wrongQuery
-	case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57"):
+	case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57"),
+		strings.HasPrefix(e.Code, "40"), e.Code == "55P03":
 		t.kind = unavailable
 	default: // The message may hold a value of a row.
 		t = trouble{kind: failedQuery, text: "SQLSTATE " + e.Code}

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -16,24 +15,34 @@ func parseSQLite(file string) (*Address, error) {
 	if file == "" || strings.HasPrefix(file, ":memory:") || strings.HasPrefix(file, "//") || strings.ContainsRune(file, 0) {
 		return nil, databaseError("sqlite: needs the path of a file, such as sqlite:reviews.db")
 	}
-	open := func(dir string, timeout time.Duration) (dialect, *sql.DB, error) {
+	open := func(dir string, o options) (dialect, *sql.DB, error) {
 		path := inFolder(dir, file)
-		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
+		query := url.Values{
 			"mode": {"ro"},
 			// The first pragma refuses every write by itself; the mode does for this file, whatever the pragma is set to.
 			"_pragma": {"query_only(1)", "busy_timeout(10000)"},
-		}.Encode()}
+		}
+		if o.writes {
+			query = url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(10000)"}, "_txlock": {"immediate"}}
+		}
+		u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
 		db, err := sql.Open("sqlite", u.String())
 		d := dialect{
 			quote: `"`,
 			// The plus takes the declared type away, by which the driver would make times of texts.
 			column: "+%s",
-			rows:   true, classify: classifySQLite,
+			rows:   true, classify: classifySQLite, uncommitted: uncommittedSQLite,
 			check: func() error { return presentFile(path) },
 		}
 		return d, db, err
 	}
-	return &Address{open: open}, nil
+	return &Address{open: open, syntax: syntax{brackets: true, questions: true}}, nil
+}
+
+// uncommittedSQLite knows a constraint that is checked last, and that the transaction still has to wait for others.
+func uncommittedSQLite(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT)
 }
 
 // presentFile wants a database there: an empty file is one for SQLite, and so is one that it would make.

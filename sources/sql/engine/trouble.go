@@ -53,6 +53,43 @@ func (t trouble) error(timeout time.Duration) error {
 	return setting("query", "it stopped before its end: ")
 }
 
+// undone makes an error of a statement that writes, and was rolled back, what is to be done with the action.
+func (t trouble) undone(timeout time.Duration) error {
+	setting := func(problem string) error { return &sources.SettingError{Key: actionsKey, Problem: problem + t.text} }
+	switch t.kind {
+	case failedQuery:
+		return &sources.RefusedError{Reason: "the database does not take it: " + t.text}
+	case writes:
+		return &sources.StopError{Err: setting("the database can't be written to: ")}
+	case wrongQuery:
+		return &sources.NotDoneError{Err: setting("the database does not understand a statement: ")}
+	case forbidden:
+		return &sources.NotDoneError{Err: setting("the user may not do that; grant what the statements need: ")}
+	}
+	if err := t.error(timeout); sources.NotDone(err) {
+		return err
+	}
+	return &sources.NotDoneError{Err: t.error(timeout)}
+}
+
+// actionsKey is the setting that holds what is written.
+const actionsKey = "actions"
+
+// explainUndone makes an error readable after which nothing was written; limited is ctx with the time limit.
+func (e *Engine) explainUndone(ctx, limited context.Context, err error) error {
+	if sources.NotDone(err) {
+		return err
+	}
+	if ctx.Err() == nil && limited.Err() != nil {
+		return &sources.NotDoneError{Err: tooSlow(e.timeout)}
+	}
+	if t, ok := e.classify(err); ok && ctx.Err() == nil {
+		t.text = e.redact(t.text)
+		return t.undone(e.timeout)
+	}
+	return &sources.NotDoneError{Err: e.explain(ctx, err)}
+}
+
 func tooSlow(timeout time.Duration) error {
 	return &sources.SettingError{Key: "timeout", Problem: fmt.Sprintf("the database took longer than %s; "+
 		"check that it can be reached, give it an index on the cursor column and the id, or allow more", timeout)}
