@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -17,13 +15,14 @@ import (
 	"socialhub-sync/store"
 	"socialhub-sync/sync"
 	"socialhub-sync/web"
+	"socialhub-sync/web/listen"
 )
 
 // App is the daemon as a value.
 type App struct {
 	config   *config.Config
 	log      *slog.Logger
-	listener net.Listener
+	server   *listen.Server
 	cleanups []cleanup
 	engine   *sync.Engine
 	stop     context.CancelFunc
@@ -36,25 +35,30 @@ type cleanup struct {
 	run  func(context.Context) error
 }
 
-// New binds the listener of the config, if it wants one, so that a taken port is told before anything runs.
+// New binds the listener of the config, if it wants one, so that a taken port or a bad certificate is told before
+// anything runs.
 func New(c *config.Config, log *slog.Logger) (*App, error) {
 	a := &App{config: c, log: log}
 	if c.Listen == "" {
 		return a, nil
 	}
-	var err error
-	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, fmt.Errorf("%w; choose another address in %s, or listen: \"\" for none", err, c.File)
+	server, err := listen.New(a.listenOptions())
+	if _, bound := errors.AsType[*listen.AddressError](err); bound {
+		err = fmt.Errorf("%w; choose another address in %s, or listen: \"\" for none", err, c.File)
 	}
+	if err != nil {
+		return nil, err
+	}
+	a.server = server
 	return a, nil
 }
 
 // Addr is where the status page is, or empty.
 func (a *App) Addr() string {
-	if a.listener == nil {
+	if a.server == nil {
 		return ""
 	}
-	return a.listener.Addr().String()
+	return a.server.Addr().String()
 }
 
 // Start opens and migrates the database, waiting for it as long as ctx lasts, and starts the engine and the status
@@ -65,8 +69,8 @@ func (a *App) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, a.clean(context.WithoutCancel(ctx)))
 		}
 	}()
-	if a.listener != nil {
-		a.later("listener", func(context.Context) error { return ignoreClosed(a.listener.Close()) })
+	if a.server != nil {
+		a.later("listener", a.server.Close)
 	}
 	release, err := store.Reserve(a.config.Database.Reveal())
 	if err != nil {
@@ -84,10 +88,13 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	a.later("connections", func(context.Context) error { closeClients(); return nil })
 	a.engine = engine
-	if a.listener != nil {
-		handler := web.New(s, a.shown(), Version(), a.log)
+	// Before the engine runs: whoever registers a webhook has it tried at once.
+	if a.server != nil {
+		handler := web.New(s, a.shown(), a.receiver(s), Version(), a.log)
 		a.later("counts", func(context.Context) error { handler.Close(); return nil })
-		a.serve(handler)
+		a.server.Serve(handler)
+		engine.Manifests = a.manifests()
+		a.later("listener", a.server.Close)
 	}
 	a.run(ctx)
 	return nil
@@ -156,35 +163,6 @@ func OpenStore(ctx context.Context, url string) (*store.Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// serve answers on the listener until the clean-up.
-func (a *App) serve(handler http.Handler) {
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			a.log.Error("status page", slog.Any("error", err))
-		}
-	}()
-	a.later("status page", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		err := server.Shutdown(ctx)
-		<-done
-		return err
-	})
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 // Version is the version and commit of this build.

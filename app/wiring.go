@@ -13,6 +13,7 @@ import (
 	"socialhub-sync/store"
 	"socialhub-sync/sync"
 	"socialhub-sync/web"
+	"socialhub-sync/web/listen"
 )
 
 // NewEngine makes the engine that a config describes, on an open store. The returned function closes the
@@ -83,4 +84,30 @@ func (a *App) shown() []web.Channel {
 		channels = append(channels, shown)
 	}
 	return channels
+}
+
+// listenOptions are what the config says of the listener.
+func (a *App) listenOptions() listen.Options {
+	o := listen.Options{Address: a.config.Listen, CertFile: a.config.TLS.CertFile, KeyFile: a.config.TLS.KeyFile, Logger: a.log}
+	if acme := a.config.TLS.ACME; acme != nil {
+		o.ACME = &listen.ACME{
+			Domains: acme.Domains, Email: acme.Email, Cache: acme.Cache, Directory: acme.Directory, UserAgent: UserAgent(),
+		}
+	}
+	return o
+}
+
+// receiver takes what SocialHub tells of the channels that have a webhook. The engine must be there already.
+func (a *App) receiver(s *store.Store) *web.Receiver {
+	o := web.ReceiverOptions{Inbox: s, TrustedProxies: a.config.TrustedProxies, Logger: a.log, Wake: a.engine.WakeActions}
+	for _, ch := range a.config.Channels {
+		if ch.Webhook != nil {
+			o.Webhooks = append(o.Webhooks, web.Webhook{
+				ChannelID: ch.Token.ChannelID(), Name: ch.Name, Secret: ch.Webhook.Secret, Tolerance: ch.Webhook.Tolerance,
+				Fingerprint: ch.Token.Fingerprint(),
+				Templates:   (&templates{config: a.config, channel: &ch, log: a.log, mute: make(map[string]bool)}).list,
+			})
+		}
+	}
+	return web.NewReceiver(o)
 }

@@ -47,9 +47,14 @@ func decide(src *Source, current *store.Ticket, it *item, backfill bool, configu
 		// The earlier content may have been sent already: if SocialHub says 409, nobody knows which it took.
 		next.Delivered, next.DeliveredHash = true, ""
 	}
+	next.Own = it.payload.Own || current.Own
 	if next.State == store.Gone {
 		next.WantedHash = it.hash
 		return &next, unchanged
+	}
+	if reserved(current) && !it.deleted { // whatever can be said of its content: it is what we posted
+		next.WantedHash = it.hash
+		return rebase(&next, current.WantedHash), unchanged
 	}
 	content, reason := it.encode()
 	if reason != "" {
@@ -62,7 +67,7 @@ func decide(src *Source, current *store.Ticket, it *item, backfill bool, configu
 func decideNew(src *Source, it *item, backfill bool) (*store.Ticket, verdict) {
 	t := &store.Ticket{
 		NetworkItemID: it.key, Source: src.Name, WantedHash: it.hash, RootID: it.root, Ref: it.ref,
-		State: store.Pending, Backfill: backfill,
+		State: store.Pending, Backfill: backfill, Own: it.payload.Own,
 	}
 	if it.deleted {
 		return nil, unchanged
@@ -76,6 +81,12 @@ func decideNew(src *Source, it *item, backfill bool) (*store.Ticket, verdict) {
 	return t, created
 }
 
+// reserved tells whether a row is that of a reply that we posted and no poll has brought yet. The store made it so, with
+// a hash that is none of ours.
+func reserved(t *store.Ticket) bool {
+	return t.Own && t.WantedHash != "" && t.WantedHash[0] != hashVersion
+}
+
 // redacts tells whether a deletion in the source changes the ticket.
 func redacts(src *Source, current *store.Ticket) bool {
 	refused := current.State == store.Rejected && current.TicketID == "" && !current.Delivered // SocialHub never had it
@@ -87,7 +98,7 @@ func decideChanged(src *Source, t *store.Ticket, it *item, content string, backf
 	before := t.WantedHash
 	t.WantedHash, t.Payload = it.hash, content
 	switch {
-	case before != "" && before[0] != hashVersion:
+	case before != "" && before[0] != hashVersion && !(t.Own && it.deleted):
 		return rebase(t, before), unchanged
 	case t.State == store.Unlinked:
 		if t.DeliveredHash == t.WantedHash {

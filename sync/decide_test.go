@@ -67,6 +67,9 @@ func TestDecide(t *testing.T) {
 		it.ref = source
 		return it
 	}
+	ours := func(r *store.Ticket) { r.Own = true }
+	posted := brought("A")
+	posted.payload.Own = true
 	const content = "<content>"
 	limited := shelved(Keep)
 	limited.MassChangeLimit = 1
@@ -162,6 +165,18 @@ func TestDecide(t *testing.T) {
 		{name: "and changed", current: row(store.Synced, a, linked(a), from("former")), it: brought("B"),
 			want: row(store.Pending, b, linked(a), holds(content)), verdict: changed},
 		{name: "a deletion takes nothing over", current: row(store.Synced, a, linked(a), from("former")), it: deletion()},
+
+		{name: "a new item of ours is marked as such", it: posted, want: row(store.Pending, a, holds(content), ours), verdict: created},
+		{name: "what a poll brings of a reply of ours is taken as it is", current: row(store.Skipped, "reply", took("reply"), ours), it: posted,
+			want: row(store.Skipped, a, took(a), ours), verdict: unchanged},
+		{name: "also if the source does not say that it is ours", current: row(store.Synced, "reply", linked("reply"), ours), it: brought("A"),
+			want: row(store.Synced, a, linked(a), ours), verdict: unchanged},
+		{name: "also if its content could not be sent", current: row(store.Synced, "reply", linked("reply"), ours), it: tooLong,
+			want: row(store.Synced, b, linked(b), ours), verdict: unchanged},
+		{name: "a reply of ours that was deleted before a poll saw it is redacted", src: shelved(Redact), current: row(store.Synced, "reply", linked("reply"), ours), it: deletion(),
+			want: row(store.Pending, gone, linked("reply"), holds(content), ours), verdict: changed},
+		{name: "a reply of ours that changes is sent", current: row(store.Synced, a, linked(a), ours), it: brought("B"),
+			want: row(store.Pending, b, linked(a), holds(content), ours), verdict: changed},
 
 		{name: "a new hash version sends nothing", current: row(store.Synced, older(a), linked(older(a))), it: brought("A"),
 			want: row(store.Synced, a, linked(a)), verdict: unchanged},

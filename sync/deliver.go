@@ -12,6 +12,8 @@ import (
 
 	"socialhub-sync/socialhub"
 	"socialhub-sync/store"
+	"socialhub-sync/sync/act"
+	"socialhub-sync/sync/manifest"
 )
 
 const (
@@ -22,13 +24,17 @@ const (
 )
 
 // deliverer sends the tickets of one channel. At most one process at a time holds the channel's lease; in it run
-// a feeder, which reads what is due, workers, which send it, and a committer, which stores the answers.
+// a feeder, which reads what is due, workers, which send it, and a committer, which stores the answers. Beside them
+// runs what does the channel's actions: their callbacks are requests like the others.
 type deliverer struct {
 	engine   *Engine
 	channel  *Channel
 	log      *slog.Logger
 	limiter  *rate.Limiter
 	throttle throttle
+	actions  *act.Runner
+	// slots are taken by the requests under way.
+	slots chan struct{}
 	// woken is signalled when there may be work.
 	woken chan struct{}
 
@@ -54,7 +60,9 @@ func newDeliverer(e *Engine, c *Channel) *deliverer {
 	d := &deliverer{
 		engine: e, channel: c, log: e.Logger.With(slog.String("channel", c.Name)),
 		throttle: newThrottle(), woken: make(chan struct{}, 1), busy: make(map[string]bool),
+		slots: make(chan struct{}, max(1, c.Concurrency)),
 	}
+	d.actions = newRunner(d)
 	if c.RateLimit > 0 {
 		d.limiter = rate.NewLimiter(rate.Limit(c.RateLimit), max(1, int(c.RateLimit)))
 	}
@@ -84,6 +92,9 @@ func (d *deliverer) notify(state store.ChannelState, asked time.Time) {
 	d.mu.Unlock()
 	if mine && look {
 		d.wake()
+	}
+	if mine && (state.ActionPending && state.NextAction <= 0 || d.actions.Waiting()) {
+		d.actions.Wake()
 	}
 }
 
@@ -115,7 +126,12 @@ func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLeas
 	// One ticket for each worker lies ready, so that none waits while the feeder reads the next ones.
 	jobs := make(chan *store.Ticket, d.channel.Concurrency)
 	answers := make(chan answered, maxUnsettled)
-	var workers, committer gosync.WaitGroup
+	var workers, committer, actions gosync.WaitGroup
+	actions.Go(func() { d.actions.Run(ctx, hard, lease) })
+	if want, ok := d.engine.Manifests[d.channel.ID]; ok {
+		keeper := manifest.Keeper{Client: d.channel.Client, Want: want, Log: d.log, Open: lent{d}.Open, Pause: d.pause}
+		actions.Go(func() { keeper.Run(ctx) })
+	}
 	for range d.channel.Concurrency {
 		workers.Go(func() {
 			for t := range jobs {
@@ -129,6 +145,7 @@ func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLeas
 	workers.Wait()
 	close(answers)
 	committer.Wait()
+	actions.Wait()
 
 	d.mu.Lock()
 	d.epoch, d.lost = 0, nil
@@ -295,12 +312,17 @@ func (d *deliverer) deliver(session, ctx context.Context, t *store.Ticket) answe
 		d.throttle.done(t.NetworkItemID, neutral, time.Now())
 		return answered{settlement: settled(t, store.Skipped, "our own post, and the channel has no networkId")}
 	}
+	d.slots <- struct{}{}
+	defer func() { <-d.slots }()
 	if session.Err() != nil || !d.mayWork(time.Now()) || d.throttle.crowded() { // something has happened since it was handed out
 		d.throttle.done(t.NetworkItemID, neutral, time.Now())
 		return answered{settlement: unsent(t)}
 	}
 	a := d.request(ctx, t, p)
-	d.take(ctx, t, a)
+	if a.Outcome == socialhub.Unavailable {
+		d.log.Warn("delivery", slog.String("item", t.NetworkItemID), slog.String("reason", a.Reason), slog.Int("attempt", t.Attempts+1))
+	}
+	d.take(ctx, t.NetworkItemID, a)
 	return answered{settlement: settle(t, a, backoff(t.Attempts+1)), update: t.TicketID != "", outcome: a.Outcome, requested: true}
 }
 
@@ -317,13 +339,12 @@ func (d *deliverer) request(ctx context.Context, t *store.Ticket, p *payload) so
 	return d.channel.Client.Update(ctx, t.TicketID, socialhub.UpdateOf(&p.Interaction, p.Updated), p.Reset)
 }
 
-// take draws the consequences of an answer for the channel.
-func (d *deliverer) take(ctx context.Context, t *store.Ticket, a socialhub.Answer) {
+// take draws the consequences of an answer for the channel; id names what the request was for.
+func (d *deliverer) take(ctx context.Context, id string, a socialhub.Answer) {
 	o, trouble := succeeded, ""
 	switch a.Outcome {
 	case socialhub.Unavailable:
 		o, trouble = failed, a.Reason
-		d.log.Warn("delivery", slog.String("item", t.NetworkItemID), slog.String("reason", a.Reason), slog.Int("attempt", t.Attempts+1))
 	case socialhub.Unauthorized, socialhub.Forbidden, socialhub.RateLimited:
 		o = neutral
 		d.pause(ctx, a)
@@ -333,7 +354,7 @@ func (d *deliverer) take(ctx context.Context, t *store.Ticket, a socialhub.Answe
 		d.trouble = trouble
 		d.mu.Unlock()
 	}
-	d.throttle.done(t.NetworkItemID, o, time.Now())
+	d.throttle.done(id, o, time.Now())
 }
 
 // commit stores the answers as they come: whatever has arrived goes together, nothing waits for more.

@@ -1,11 +1,14 @@
-// Package sync is the engine. It moves content in one direction through the store:
+// Package sync is the engine. It moves content through the store:
 //
 //	poll     an adapter's batches are prepared (mend.go, item.go), compared with the store, decided on
 //	         (decide.go) and committed together with the source's cursor (poll.go)
 //	deliver  one process per channel sends what is due (deliver.go) and settles the answers by the
 //	         decision table (settle.go)
 //
-// The two never call each other. What is to be done is in the store; a wake-up only saves waiting for the
+// What the team does in SocialHub comes back through the store, too: the process that delivers for a channel also does
+// its actions in the sources and tells SocialHub what came of them (acting.go and the package act).
+//
+// They never call each other. What is to be done is in the store; a wake-up only saves waiting for the
 // next look at it.
 package sync
 
@@ -24,6 +27,8 @@ import (
 	"socialhub-sync/socialhub"
 	"socialhub-sync/sources"
 	"socialhub-sync/store"
+	"socialhub-sync/sync/act/fetch"
+	"socialhub-sync/sync/manifest"
 )
 
 // OnDelete says what happens to a ticket whose item was deleted in the source.
@@ -77,6 +82,10 @@ type Options struct {
 	LeaseTTL time.Duration
 	// Grace is how long requests under way may take after the engine was told to stop. Default 20 s.
 	Grace time.Duration
+	// Files downloads the files of replies; the engine does not close it. Default [fetch.New].
+	Files *fetch.Client
+	// Manifests are the manifests to keep as they are here, by channelId. The webhooks in them must be answered already.
+	Manifests map[string]manifest.Desired
 	// Backfill, if set, makes the engine read history instead of polling on schedule.
 	Backfill *Backfill
 }
@@ -107,6 +116,9 @@ func New(o Options) *Engine {
 	}
 	if o.Grace == 0 {
 		o.Grace = 20 * time.Second
+	}
+	if o.Files == nil {
+		o.Files = fetch.New(fetch.Options{UserAgent: "socialhub-sync"})
 	}
 	e := &Engine{
 		Options: o, deliverers: make(map[string]*deliverer), sources: make(map[string]*Source),

@@ -111,6 +111,7 @@ func (d *deliverer) greet(ctx context.Context) bool {
 		d.gate.greeted, d.gate.failures, d.trouble = true, 0, ""
 		d.gate.networkID, d.gate.name = channel.NetworkID, channel.Name
 		d.mu.Unlock()
+		d.actions.Wake()
 		return true
 	case socialhub.Unauthorized, socialhub.Forbidden, socialhub.RateLimited:
 		d.pause(ctx, a)

@@ -11,7 +11,7 @@ import (
 // onceTick is how often a single run looks whether it is through.
 const onceTick = 20 * time.Millisecond
 
-// RunOnce polls every source once, or reads the backfill, delivers until nothing is due, and returns.
+// RunOnce polls every source once, or reads the backfill, delivers and acts until nothing is due, and returns.
 // Tickets that are to be tried again later stay pending. It waits for rate limits and for other processes that
 // hold a channel and get on with it, but not for a person and not for a SocialHub that does not answer; see
 // [Engine.Trouble].
@@ -103,14 +103,16 @@ func (d *deliverer) through(state store.ChannelState) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	due := state.Pending && state.NextDue <= 0
+	acts := state.ActionPending && state.NextAction <= 0
 	limited := state.Pause.Kind == store.RateLimited || d.gate.pause.Kind == store.RateLimited
 	switch {
-	case due && limited:
+	case (due || acts) && limited:
 		return false
 	case d.lost == nil: // no session: another process has the channel, or we have not begun
-		return d.foreign(state) && (!due || state.Pause.Kind != "" || d.others.stuck)
+		return d.foreign(state) && (!due && !acts || state.Pause.Kind != "" || d.others.stuck)
 	default:
-		return d.quiet || !due && d.gate.greeted || d.throttle.stuck()
+		closed := state.Pause.Kind != "" || d.gate.pause.Kind != "" || d.throttle.stuck() || d.quiet && !d.gate.greeted
+		return (d.quiet || !due && d.gate.greeted || d.throttle.stuck()) && d.actions.Through(acts, closed)
 	}
 }
 

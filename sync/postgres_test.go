@@ -17,6 +17,12 @@ import (
 // onPostgres runs a test on a database of its own, in real time: sockets don't go with fake time.
 func onPostgres(t *testing.T, options sandbox.Options, f func(*testing.T, *world)) {
 	t.Parallel()
+	f(t, newWorldOn(t, migratedPostgres(t), options, sandbox.ChannelOptions{}))
+}
+
+// migratedPostgres is an empty database of Postgres.
+func migratedPostgres(t *testing.T) string {
+	t.Helper()
 	url := storetest.Postgres(t)
 	s, err := store.Open(t.Context(), url)
 	if err != nil {
@@ -28,7 +34,7 @@ func onPostgres(t *testing.T, options sandbox.Options, f func(*testing.T, *world
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f(t, newWorldOn(t, url, options, sandbox.ChannelOptions{}))
+	return url
 }
 
 // onBothEngines runs a test of single steps on SQLite and on Postgres.

@@ -25,6 +25,17 @@ type ChannelTally struct {
 	Skipped int
 	// Failed counts requests without an answer that says anything; they are sent again.
 	Failed int
+	// Actions is what became of what the team did.
+	Actions ActionTally
+}
+
+// ActionTally counts the actions of a channel.
+type ActionTally struct {
+	// Done were carried out, Confirmed is how many of the replies among them SocialHub has taken note of. Failed were not
+	// carried out, and nobody knows of the Uncertain ones.
+	Done, Confirmed, Failed, Uncertain int
+	// Stuck is how many SocialHub can't be told of: they wait for a person. Retried counts tries after which there was another.
+	Stuck, Retried int
 }
 
 // Tally is what an engine has done so far.
@@ -70,6 +81,31 @@ func (t *tally) pollDone(k store.PollKey, err error) {
 func (t *tally) held(k store.PollKey, n int) (before int) {
 	t.source(k, func(s *SourceTally) { before, s.Held = s.Held, n })
 	return before
+}
+
+// stepped counts a step of an action.
+func (t *tally) stepped(channelID string, s store.ActionStep) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.channels == nil {
+		t.channels = make(map[string]ChannelTally)
+	}
+	c := t.channels[channelID]
+	switch a := &c.Actions; {
+	case s.To == store.ActionConfirmed && s.From == store.ActionPerformed:
+		a.Confirmed++
+	case s.To == store.ActionConfirmed, s.To == store.ActionPerformed && s.From != s.To:
+		a.Done++
+	case s.To == store.ActionFailed && s.From != s.To:
+		a.Failed++
+	case s.To == store.ActionUncertain && s.From != s.To:
+		a.Uncertain++
+	case s.Wait && s.Attempts > 0:
+		a.Retried++
+	case !s.Wait && (s.To == store.ActionPerformed || s.To == store.ActionFailed):
+		a.Stuck++
+	}
+	t.channels[channelID] = c
 }
 
 func (t *tally) delivered(channelID string, a answered) {

@@ -145,7 +145,14 @@ type options struct {
 	box sandbox.Options
 	// more are more sources, as the config has them.
 	more string
+	// listen is the config's; default none. about are more lines about the channel.
+	listen, about string
+	// network is the channel's networkId.
+	network string
 }
+
+// channelID is that of every world's channel.
+const channelID = "5b0000000000000000000099"
 
 // world is a sandbox, a database, a few source files and the processes that keep them in step.
 type world struct {
@@ -188,7 +195,7 @@ func newWorld(tb testing.TB, database string, o options) *world {
 	w.flush()
 	w.box = sandbox.New(o.box)
 	var err error
-	if w.channel, err = w.box.AddChannel(sandbox.ChannelOptions{}); err != nil {
+	if w.channel, err = w.box.AddChannel(sandbox.ChannelOptions{ID: channelID, NetworkID: o.network}); err != nil {
 		tb.Fatal(err)
 	}
 	w.db = openDatabase(tb, database)
@@ -317,8 +324,8 @@ func (w *world) startWith(env []string, args ...string) *process {
 }
 
 func (w *world) config(api string) string {
-	text := fmt.Sprintf("database: %q\napi_url: %s\nlisten: \"\"\nlease: %v\nchannels:\n  support:\n    access_token: %s\n    concurrency: %d\nsources:\n",
-		w.database, api, w.lease, w.channel.Token, w.concurrency)
+	text := fmt.Sprintf("database: %q\napi_url: %s\nlisten: %q\nlease: %v\nchannels:\n  support:\n    access_token: %s\n    concurrency: %d\n%ssources:\n",
+		w.database, api, w.listen, w.lease, w.channel.Token, w.concurrency, w.about)
 	for i := range w.sources {
 		text += fmt.Sprintf("  file-%d:\n    adapter: jsonl\n    channel: support\n    schedule: \"@every 1s\"\n    mass_change_limit: 100000\n    settings:\n      path: %s\n", i, fileName(i))
 	}

@@ -23,6 +23,9 @@ var (
 var (
 	ticketsDesc = prometheus.NewDesc("socialhub_sync_tickets",
 		"Tickets by state; the number may be some seconds old, and is missing until they are counted.", []string{"channel", "state"}, nil)
+	actionsDesc = prometheus.NewDesc("socialhub_sync_actions",
+		"What the team did in SocialHub, by how far it is; the number may be some seconds old, and is missing until they are counted.",
+		[]string{"channel", "state"}, nil)
 	pausedDesc = prometheus.NewDesc("socialhub_sync_channel_paused",
 		"1 while no request is sent for the channel, for this reason.", []string{"channel", "kind"}, nil)
 	lastPollDesc = prometheus.NewDesc("socialhub_sync_source_last_poll_timestamp_seconds",
@@ -39,15 +42,16 @@ var (
 )
 
 // metricsHandler serves a registry of its own, so that several apps fit into one process.
-func metricsHandler(r *reader, version string, log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(newRegistry(r, version, log), promhttp.HandlerOpts{
+func metricsHandler(r *reader, version string, log *slog.Logger, more ...prometheus.Collector) http.Handler {
+	return promhttp.HandlerFor(newRegistry(r, version, log, more...), promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	})
 }
 
-func newRegistry(r *reader, version string, log *slog.Logger) *prometheus.Registry {
+func newRegistry(r *reader, version string, log *slog.Logger, more ...prometheus.Collector) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
+	registry.MustRegister(more...)
 	registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -66,7 +70,7 @@ type collector struct {
 }
 
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ticketsDesc, pausedDesc, lastPollDesc, lastSuccessDesc, failingDesc, heldDesc, storeUpDesc} {
+	for _, d := range []*prometheus.Desc{ticketsDesc, actionsDesc, pausedDesc, lastPollDesc, lastSuccessDesc, failingDesc, heldDesc, storeUpDesc} {
 		out <- d
 	}
 }
@@ -84,6 +88,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		for _, state := range ticketStates {
 			if x.counted {
 				out <- gauge(ticketsDesc, float64(x.counts[state]), x.name, string(state))
+			}
+		}
+		for _, state := range store.ActionStates {
+			if x.counted {
+				out <- gauge(actionsDesc, float64(x.actions[state]), x.name, string(state))
 			}
 		}
 		for _, kind := range pauseKinds {

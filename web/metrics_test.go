@@ -25,6 +25,22 @@ func TestMetrics(t *testing.T) {
 
 		// 2000-01-01 00:00 UTC, when the bubble's time begins, is 946,684,800.
 		const want = `
+			socialhub_sync_actions{channel="press",state="confirmed"} 0
+			socialhub_sync_actions{channel="press",state="dismissed"} 0
+			socialhub_sync_actions{channel="press",state="failed"} 0
+			socialhub_sync_actions{channel="press",state="performed"} 0
+			socialhub_sync_actions{channel="press",state="performing"} 0
+			socialhub_sync_actions{channel="press",state="received"} 0
+			socialhub_sync_actions{channel="press",state="reported"} 0
+			socialhub_sync_actions{channel="press",state="uncertain"} 0
+			socialhub_sync_actions{channel="support",state="confirmed"} 0
+			socialhub_sync_actions{channel="support",state="dismissed"} 0
+			socialhub_sync_actions{channel="support",state="failed"} 0
+			socialhub_sync_actions{channel="support",state="performed"} 0
+			socialhub_sync_actions{channel="support",state="performing"} 0
+			socialhub_sync_actions{channel="support",state="received"} 0
+			socialhub_sync_actions{channel="support",state="reported"} 0
+			socialhub_sync_actions{channel="support",state="uncertain"} 0
 			socialhub_sync_channel_paused{channel="press",kind="forbidden"} 0
 			socialhub_sync_channel_paused{channel="press",kind="rate_limited"} 0
 			socialhub_sync_channel_paused{channel="press",kind="unauthorized"} 1

@@ -51,7 +51,9 @@ type view struct {
 	Channels  []channelRow
 	Sources   []sourceRow
 	Backfills []sourceRow
+	Actions   []actionsRow
 	Problems  []problemRow
+	Stuck     []stuckRow
 	// Limit is how many problems of a kind are shown per channel.
 	Limit int
 }
@@ -72,6 +74,18 @@ type sourceRow struct {
 	State                                     standing
 	LastPoll, LastSuccess, NextPoll           moment
 	New, Changed, Unchanged, Rejected, Mended int
+}
+
+// actionsRow counts the actions of a channel's team.
+type actionsRow struct {
+	Channel                                             string
+	UnderWay, Confirmed, Reported, Uncertain, Dismissed int
+}
+
+// stuckRow is an action that needs a person.
+type stuckRow struct {
+	Key, Channel, Source, Type, Item, State, Reason string
+	Done                                            moment
 }
 
 type problemRow struct{ Channel, ID, Source, State, Reason string }
@@ -129,7 +143,38 @@ func (p *statusPage) view(ctx context.Context) (view, error) {
 			}
 		}
 	}
-	return v, nil
+	return v, p.actions(ctx, &v, channels, now)
+}
+
+// actions adds what the team did in SocialHub.
+func (p *statusPage) actions(ctx context.Context, v *view, channels []channel, now time.Time) error {
+	for _, c := range channels {
+		if row := actionsRowOf(c); row != (actionsRow{Channel: c.name}) {
+			v.Actions = append(v.Actions, row)
+		}
+		stuck, err := p.reader.store.StuckActions(ctx, c.id, problemLimit)
+		if err != nil {
+			return err
+		}
+		for _, a := range stuck {
+			v.Stuck = append(v.Stuck, stuckRow{
+				Key: a.Key, Channel: c.name, Source: a.Source, Type: a.Type, Item: a.NetworkItemID, State: string(a.State),
+				Reason: cut(a.Reason), Done: past(a.Time, now),
+			})
+		}
+		if len(stuck) > 0 {
+			v.Troubles = append(v.Troubles, trouble{"Channel", c.name, "actions need a person"})
+		}
+	}
+	return nil
+}
+
+func actionsRowOf(c channel) actionsRow {
+	n := c.actions
+	return actionsRow{
+		Channel: c.name, UnderWay: n[store.ActionReceived] + n[store.ActionPerforming] + n[store.ActionPerformed] + n[store.ActionFailed],
+		Confirmed: n[store.ActionConfirmed], Reported: n[store.ActionReported], Uncertain: n[store.ActionUncertain], Dismissed: n[store.ActionDismissed],
+	}
 }
 
 func (v *view) note(what, name string, s standing) {

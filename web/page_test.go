@@ -210,20 +210,22 @@ func TestALongCountServesLonger(t *testing.T) {
 }
 
 // counting makes a world's page and metrics ones whose first count is under way until finish is called.
-func counting(w *world) (finish func(counted)) {
+func counting(w *world) (finish func(*counted)) {
 	r := newReader(w.store, configured(), nopLog)
 	r.tally.done = make(chan struct{})
 	mux := http.NewServeMux()
 	mux.Handle("/", &statusPage{reader: r, log: nopLog})
 	mux.Handle("/metrics", metricsHandler(r, "", nopLog))
 	w.handler = mux
-	return func(counts counted) {
+	return func(counts *counted) {
 		r.tally.mu.Lock()
 		defer r.tally.mu.Unlock()
 		close(r.tally.done)
 		r.tally.counts, r.tally.until, r.tally.done = counts, time.Now().Add(tallyLife), nil
 	}
 }
+
+var fiveSynced = &counted{tickets: map[string]map[store.State]int{"id-press": {store.Synced: 5}}}
 
 func TestWhileTicketsAreCountedAllTheRestIsShown(t *testing.T) {
 	t.Parallel()
@@ -240,7 +242,7 @@ func TestWhileTicketsAreCountedAllTheRestIsShown(t *testing.T) {
 		metrics := w.get("/metrics", 200)
 		wantWords(t, metrics, "socialhub_sync_store_up 1\n", "socialhub_sync_channel_paused{")
 		wantNoWords(t, metrics, "socialhub_sync_tickets{")
-		finish(counted{"id-press": {store.Synced: 5}})
+		finish(fiveSynced)
 		wantWords(t, strings.Join(rows(w.page(), "Channels"), "\n"), "\npress in step 0 5 0 0 0\n", "support in step 0 0 0 0 0")
 		w.must(w.store.Close())
 	})
@@ -251,8 +253,8 @@ func TestTheLastCountServesWhileTheNextIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		tally := newTally(w.store, nopLog)
-		tally.counts, tally.done = counted{"id-press": {store.Synced: 5}}, make(chan struct{})
-		if got := tally.read(t.Context()); got["id-press"][store.Synced] != 5 {
+		tally.counts, tally.done = fiveSynced, make(chan struct{})
+		if got := tally.read(t.Context()); got.tickets["id-press"][store.Synced] != 5 {
 			t.Errorf("%v", got)
 		}
 		w.must(w.store.Close())

@@ -26,6 +26,7 @@ type channel struct {
 	// counted is false while the tickets are still to be counted.
 	counted bool
 	counts  map[store.State]int
+	actions map[store.ActionState]int
 }
 
 // source is what is known of a source or a backfill, with the configured name of its channel.
@@ -64,7 +65,10 @@ func (r *reader) read(ctx context.Context) ([]channel, []source, error) {
 		for _, name := range c.Sources {
 			names[store.PollKey{ChannelID: c.ID, Source: name}] = c.Name
 		}
-		x := channel{id: c.ID, name: c.Name, counted: counts != nil, counts: counts[c.ID]}
+		x := channel{id: c.ID, name: c.Name, counted: counts != nil}
+		if x.counted {
+			x.counts, x.actions = counts.tickets[c.ID], counts.actions[c.ID]
+		}
 		if at := slices.IndexFunc(states, func(s store.ChannelState) bool { return s.ID == c.ID }); at >= 0 {
 			x.ChannelState, x.known = states[at], true
 		}

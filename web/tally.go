@@ -18,10 +18,13 @@ const (
 	tallyPatience = time.Second
 )
 
-// counted is the tickets by channelId and state. It is nil while nobody has counted them.
-type counted map[string]map[store.State]int
+// counted is the tickets and the team's actions by channelId and state. It is nil while nobody has counted them.
+type counted struct {
+	tickets map[string]map[store.State]int
+	actions map[string]map[store.ActionState]int
+}
 
-// tally counts the tickets, seldom: it costs the database about a second for five million, and minutes if it must read
+// tally counts the tickets and the actions, seldom: it costs the database about a second for five million, and minutes if it must read
 // them from a disk, and a page that is open in ten windows, scraped by two servers, must not keep it busy. One count
 // at a time, in the background; its result serves everybody for a few seconds, and after a long count for so long that
 // counting takes a tenth of the time at most. While the next count is under way the last one serves.
@@ -33,7 +36,7 @@ type tally struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	counts counted
+	counts *counted
 	until  time.Time
 	// done is closed by the count under way; nil if there is none.
 	done chan struct{}
@@ -54,7 +57,7 @@ func (t *tally) close() {
 }
 
 // read returns the last count. The result must not be changed.
-func (t *tally) read(ctx context.Context) counted {
+func (t *tally) read(ctx context.Context) *counted {
 	counts, done := t.last()
 	if done == nil {
 		return counts
@@ -72,7 +75,7 @@ func (t *tally) read(ctx context.Context) counted {
 }
 
 // last returns the last count, and the end of the one under way, which it begins if it is time.
-func (t *tally) last() (counted, <-chan struct{}) {
+func (t *tally) last() (*counted, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done == nil && t.ctx.Err() == nil && !time.Now().Before(t.until) {
@@ -87,15 +90,9 @@ func (t *tally) count() {
 	ctx, cancel := context.WithTimeout(t.ctx, tallyLimit)
 	defer cancel()
 	began := time.Now()
-	channels, err := t.store.ChannelStatuses(ctx)
-	var counts counted
+	counts, err := countAll(ctx, t.store)
 	if err != nil {
 		t.log.Debug("count tickets", slog.Any("error", err))
-	} else {
-		counts = make(counted)
-		for _, c := range channels {
-			counts[c.ID] = c.Counts
-		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,3 +104,19 @@ func (t *tally) count() {
 
 // lifeOf is how long a count serves that took so long.
 func lifeOf(took time.Duration) time.Duration { return max(tallyLife, 10*took) }
+
+func countAll(ctx context.Context, s *store.Store) (*counted, error) {
+	channels, err := s.ChannelStatuses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	actions, err := s.ActionCounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &counted{tickets: make(map[string]map[store.State]int), actions: actions}
+	for _, ch := range channels {
+		c.tickets[ch.ID] = ch.Counts
+	}
+	return c, nil
+}

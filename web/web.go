@@ -1,5 +1,5 @@
-// Package web answers the daemon's listener: the status page, the metrics and the health checks. It only
-// reads, and only what the store knows; it keeps no state of its own but the last count of the tickets.
+// Package web answers the daemon's listener: the status page, the metrics and the health checks, which only read, and only
+// what the store knows; and SocialHub's webhook, see [Receiver]. It keeps no state of its own but the last count of the tickets.
 package web
 
 import (
@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"socialhub-sync/store"
 )
@@ -39,12 +41,18 @@ func (h *Handler) Close() { h.tally.close() }
 
 // New returns the handler of the listener. It shows the configured channels and sources, as far as the store
 // knows them. The handler may outlive the store: it then says that the database does not answer. What the
-// store said of that goes to log with level debug, as the engine tells of a store in trouble already.
-func New(s *store.Store, channels []Channel, version string, log *slog.Logger) *Handler {
+// store said of that goes to log with level debug, as the engine tells of a store in trouble already. The receiver
+// may be nil.
+func New(s *store.Store, channels []Channel, receiver *Receiver, version string, log *slog.Logger) *Handler {
 	r := newReader(s, channels, log)
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", &statusPage{reader: r, version: version, log: log})
-	mux.Handle("GET /metrics", metricsHandler(r, version, log))
+	var more []prometheus.Collector
+	if receiver != nil {
+		receiver.register(mux)
+		more = append(more, receiver.requests)
+	}
+	mux.Handle("GET /metrics", metricsHandler(r, version, log, more...))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
 		ctx, cancel := context.WithTimeout(req.Context(), readyLimit)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -33,6 +34,9 @@ type rig struct {
 	// seen counts the requests that `box requests` has shown; tokens are all that were ever valid.
 	seen   int
 	tokens []string
+	// status is where the daemon answers; mu guards it.
+	mu     sync.Mutex
+	status *url.URL
 }
 
 type rigKey struct{}
@@ -124,6 +128,9 @@ func (h *holding) WriteHeader(status int) {
 //	box requests               "COUNT METHOD route status reset" of the requests since the last time
 //	box tickets                "ITEM folder revisions UPDATED MESSAGE" of each ticket
 //	box body ITEM              the body of the ticket's last request
+//	box act ITEM ACTION [TEXT] what a member of the team does with the ticket
+//	box actions                "ITEM ACTION state REASON" of what the team has done
+//	box front                  $HOOK_URL becomes an address that leads to the daemon
 //	box links FILE             write a CSV for adopt with every ticket
 var boxCommands = map[string]func(*rig, *testscript.TestScript, []string){
 	"done": func(r *rig, ts *testscript.TestScript, args []string) {
@@ -156,6 +163,9 @@ var boxCommands = map[string]func(*rig, *testscript.TestScript, []string){
 		}
 		r.seen = len(r.box.Requests())
 	},
+	"act":      func(r *rig, ts *testscript.TestScript, args []string) { r.act(ts, args) },
+	"actions":  func(r *rig, ts *testscript.TestScript, _ []string) { r.tellActions(ts) },
+	"front":    func(r *rig, ts *testscript.TestScript, _ []string) { r.openFront(ts) },
 	"activate": func(r *rig, _ *testscript.TestScript, _ []string) { r.box.Activate(r.channel.ID) },
 	"channel": func(r *rig, ts *testscript.TestScript, _ []string) {
 		second, err := r.box.AddChannel(sandbox.ChannelOptions{Name: "Sales"})

@@ -41,6 +41,10 @@ func (checkCommand) Run(e *env) error {
 	for _, ch := range c.Channels {
 		good, err := e.checkChannel(c, &ch)
 		note("channel "+ch.Name, good, err)
+		if len(ch.Actions) > 0 {
+			good, err := e.checkActions(c, &ch)
+			note("actions of "+ch.Name, good, err)
+		}
 	}
 	found := make(map[string][]sources.Item)
 	for _, src := range c.Sources {

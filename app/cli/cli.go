@@ -57,6 +57,8 @@ type commands struct {
 	Retry    retryCommand    `cmd:"" help:"Send rejected tickets again."`
 	Resume   resumeCommand   `cmd:"" help:"End a pause that waits for a person."`
 	Adopt    adoptCommand    `cmd:"" help:"Learn the _id of tickets from a CSV of networkItemId,_id."`
+	Actions  actionsCommand  `cmd:"" help:"List what the team did in SocialHub and that needs a person; do it again or dismiss it."`
+	Manifest manifestCommand `cmd:"" help:"Show what a channel's team can do, and make it as the config has it."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to this version's schema."`
 	Adapters adaptersCommand `cmd:"" help:"List the adapters and their settings."`
 	Demo     demoCommand     `cmd:"" help:"See it work: no config, account, server or network needed."`
@@ -118,11 +120,10 @@ func Run(ctx context.Context, args []string, adapters []sources.Adapter, streams
 
 // commandOf is the command whose help explains what is wrong with a command line.
 func commandOf(err error) string {
-	command := "socialhub-sync"
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context.Selected() != nil {
-		command += " " + parse.Context.Selected().Name
+		return parse.Context.Selected().FullPath()
 	}
-	return command
+	return "socialhub-sync"
 }
 
 // report prints an error and chooses the exit code.

@@ -26,7 +26,7 @@ type process struct {
 }
 
 // inherited are the variables of the script that programs get.
-var inherited = []string{"PATH", "HOME", "TMPDIR", "TZ", "WORK", "API_URL", "TOKEN", "TOKEN2", "DATABASE", "FEED_URL", "FEED_ADDRESS", "GOCOVERDIR", "GORACE"}
+var inherited = []string{"PATH", "HOME", "TMPDIR", "TZ", "WORK", "API_URL", "TOKEN", "TOKEN2", "DATABASE", "FEED_URL", "FEED_ADDRESS", "HOOK_URL", "GOCOVERDIR", "GORACE"}
 
 // command is the program in the folder of the script.
 func command(ts *testscript.TestScript, args ...string) *exec.Cmd {
@@ -72,7 +72,7 @@ var daemonCommands = map[string]func(*rig, *testscript.TestScript, []string){
 			for line := range strings.Lines(ts.ReadFile(r.process.log)) {
 				var running struct{ Msg, Listen string }
 				if json.Unmarshal([]byte(line), &running) == nil && running.Msg == "running" {
-					ts.Setenv("STATUS_URL", "http://"+running.Listen)
+					r.setStatus(ts, "http://"+running.Listen)
 					return nil
 				}
 			}

@@ -80,7 +80,7 @@ func (cmd *demoCommand) play(e *env, d *demo.Demo) error {
 		return unlessStopped(e, err)
 	}
 	if e.ctx.Err() == nil {
-		e.tell("Your turn: change a text in the file of reviews and watch the inbox.")
+		e.tell("Your turn: press Reply in the inbox and find the answer in the file of reviews, or change a text there and watch the inbox.")
 	}
 	<-e.ctx.Done()
 	return nil
@@ -106,16 +106,23 @@ func unlessStopped(e *env, err error) error {
 	return err
 }
 
-// once does one round as `run --once` does and shows what is in the inbox then.
+// once does one round as `run --once` does, lets the team answer and shows what is in the inbox then.
 func (cmd *demoCommand) once(e *env, d *demo.Demo) error {
 	var summary bytes.Buffer
 	err := new(runCommand).once(e.printingTo(&summary), d.Config, nil)
+	var answer string
+	if err == nil {
+		if _, err = d.Start(e.ctx, "127.0.0.1:0", e.log); err == nil {
+			answer, err = d.Answer(e.ctx)
+		}
+	}
 	printTickets(e, d.Box)
 	err = errors.Join(err, e.printRejected(d))
 	fmt.Fprintf(e.Out, "\n%s\n", &summary)
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(e.Out, "%s\n", answer)
 	fmt.Fprintln(e.Out, "Without --once the demo shows the tickets on an inbox page and lets things happen to them.")
 	return nil
 }

@@ -94,7 +94,7 @@ func rewrite(ts *testscript.TestScript, neg bool, args []string) {
 
 // The keys that `status --json` has: the documented ones, and for sources what else the page shows.
 var (
-	channelKeys = []string{"name", "channel_id", "paused", "pending", "synced", "rejected", "unlinked", "gone"}
+	channelKeys = []string{"name", "channel_id", "paused", "pending", "synced", "rejected", "unlinked", "gone", "actions"}
 	sourceKeys  = []string{
 		"name", "adapter", "channel", "last_poll", "last_success", "last_error", "next_poll", "new", "changed", "unchanged",
 		"paused", "rejected", "mended", "held",

@@ -43,7 +43,7 @@ import (
 //	await CONDITION...                wait for something that will soon be so
 
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"socialhub-sync": program})
+	testscript.Main(tests{m}, map[string]func(){"socialhub-sync": program, "act-on-source": actOnSource})
 }
 
 // tests are run inside of what the database for the tests needs.
@@ -194,6 +194,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 //	await requests N ROUTE STATUS    the sandbox has answered so at least N times since it began
 //	await held N              so many answers wait for `box release`
 //	await status LINE         `statuses` prints the line
+//	await hooked channel      the channel has a webhook
+//	await acted N STATE       N actions of the team are in that state, as the team sees it
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: await CONDITION ...")
@@ -203,6 +205,8 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		"tickets":  func() error { return r.hasTickets(args[1:]) },
 		"held":     func() error { return r.holds(args[1:]) },
 		"requests": func() error { return r.hasAnswered(args[1:]) },
+		"acted":    func() error { return r.hasActed(args[1:]) },
+		"hooked":   func() error { return r.isHooked(args[1:]) },
 		"status":   func() error { return hasStatus(ts, args[1]) },
 	}[args[0]]
 	if !ok {

@@ -30,6 +30,8 @@ type channelStatus struct {
 	Rejected int    `json:"rejected"`
 	Unlinked int    `json:"unlinked"`
 	Gone     int    `json:"gone"`
+	// Actions counts what the team did in SocialHub by how far it is; every state is there.
+	Actions map[store.ActionState]int `json:"actions"`
 }
 
 // Times are RFC 3339 in UTC, null for never.
@@ -81,11 +83,19 @@ func readStatus(e *env, c *config.Config, s *store.Store) (*status, error) {
 	if err != nil {
 		return nil, err
 	}
+	actions, err := s.ActionCounts(e.ctx)
+	if err != nil {
+		return nil, err
+	}
 	st := &status{Channels: []channelStatus{}, Sources: []sourceStatus{}}
 	ids := make(map[string]string)
 	for _, ch := range c.Channels {
 		out := channelStatus{Name: ch.Name, ChannelID: ch.Token.ChannelID()}
 		ids[ch.Name] = out.ChannelID
+		out.Actions = make(map[store.ActionState]int)
+		for _, state := range store.ActionStates {
+			out.Actions[state] = actions[out.ChannelID][state]
+		}
 		for _, x := range channels {
 			if x.ID == out.ChannelID {
 				out.Paused = pauseText(ch, x.Pause)
@@ -152,6 +162,7 @@ func (st *status) print(e *env, now time.Time) {
 		t.row(s.Name, s.Adapter, s.Channel, ago(value(s.LastPoll), now), s.next(now), s.New, s.Changed, s.Unchanged, s.state(now))
 	}
 	t.flush()
+	st.printActions(e)
 }
 
 func (s *sourceStatus) next(now time.Time) string {
@@ -217,6 +228,9 @@ func (e *env) printProblems(c *config.Config, s *store.Store) error {
 			if len(tickets) > maxProblems {
 				fmt.Fprintln(e.Out, "  … and more")
 			}
+		}
+		if err := e.printStuck(ch, s); err != nil {
+			return err
 		}
 	}
 	return nil

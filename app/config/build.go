@@ -24,17 +24,26 @@ const (
 // The levels of the file as they are written; config, channel and source make of them what the program uses.
 type (
 	fileKeys struct {
-		Database sources.Secret   `yaml:"database"`
-		APIURL   string           `yaml:"api_url"`
-		Listen   string           `yaml:"listen"`
-		Lease    time.Duration    `yaml:"lease"`
-		Channels *strictyaml.Node `yaml:"channels"`
-		Sources  *strictyaml.Node `yaml:"sources"`
+		Database       sources.Secret   `yaml:"database"`
+		APIURL         string           `yaml:"api_url"`
+		Listen         string           `yaml:"listen"`
+		PublicURL      string           `yaml:"public_url"`
+		TLS            *tlsKeys         `yaml:"tls"`
+		TrustedProxies []network        `yaml:"trusted_proxies"`
+		Lease          time.Duration    `yaml:"lease"`
+		Channels       *strictyaml.Node `yaml:"channels"`
+		Sources        *strictyaml.Node `yaml:"sources"`
 	}
 	channelKeys struct {
 		AccessToken sources.Secret `yaml:"access_token"`
 		Concurrency int            `yaml:"concurrency"`
 		RateLimit   float64        `yaml:"rate_limit"`
+		// Webhook is read by itself, as its defaults depend on the top level.
+		Webhook *strictyaml.Node `yaml:"webhook"`
+		// These three are read in actions.go.
+		Actions   *strictyaml.Node `yaml:"actions"`
+		Sidebar   *strictyaml.Node `yaml:"sidebar"`
+		Templates *strictyaml.Node `yaml:"templates"`
 	}
 	sourceKeys struct {
 		Adapter         string           `yaml:"adapter"`
@@ -72,12 +81,13 @@ func (r *reader) config(root *strictyaml.Node, c *Config) {
 	r.Check(root, "api_url", err)
 	c.Listen = keys.Listen
 	r.Check(root, "listen", checkListen(keys.Listen))
+	r.listener(root, &keys, c)
 	c.Lease = keys.Lease
 	r.Check(root, "lease", checkLease(keys.Lease))
 	channels := r.named(root, "channels", minimalChannels)
 	owners := make(map[string]string)
 	for _, e := range channels {
-		c.Channels = append(c.Channels, r.channel(e, owners))
+		c.Channels = append(c.Channels, r.channel(e, owners, c))
 	}
 	for _, e := range r.named(root, "sources", minimalSources) {
 		c.Sources = append(c.Sources, r.source(e, channels))
@@ -109,8 +119,8 @@ func (r *reader) named(root *strictyaml.Node, key, example string) []strictyaml.
 	return n.Entries
 }
 
-// channel reads one channel; owners maps the channelId of each one before it to its path.
-func (r *reader) channel(e strictyaml.Entry, owners map[string]string) Channel {
+// channel reads one channel; owners maps the channelId of each one before it to its path, top has what the top level says.
+func (r *reader) channel(e strictyaml.Entry, owners map[string]string, top *Config) Channel {
 	n := e.Value
 	keys := channelKeys{Concurrency: DefaultConcurrency}
 	r.Decode(n, &keys)
@@ -134,6 +144,8 @@ func (r *reader) channel(e strictyaml.Entry, owners map[string]string) Channel {
 	if c.RateLimit < 0 {
 		r.Check(n, "rate_limit", errors.New("must be requests per second, or 0 for no limit"))
 	}
+	c.Webhook = r.webhook(n, c.Token.ChannelID(), top)
+	r.manifest(n, &c)
 	return c
 }
 

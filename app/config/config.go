@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -57,6 +58,11 @@ type Config struct {
 	APIURL string
 	// Listen is host:port; empty means that nothing listens.
 	Listen string
+	// PublicURL is how SocialHub reaches Listen, without a slash at the end; empty if the file does not say.
+	PublicURL string
+	TLS       TLS
+	// TrustedProxies are believed when they say whom they ask for.
+	TrustedProxies []netip.Prefix
 	// Lease is how long the work of a process that died waits for another one, [MinLease] to [MaxLease].
 	Lease time.Duration
 	// Channels and Sources are in the order of the file.
@@ -73,6 +79,13 @@ type Channel struct {
 	Concurrency int
 	// RateLimit is the most requests per second; 0 means no limit of our own.
 	RateLimit float64
+	// Webhook is nil if SocialHub does not tell what the team does.
+	Webhook *Webhook
+	// Actions are what the team can do with a ticket, Sidebar what it sees beside one; nil leaves those that SocialHub has.
+	Actions []socialhub.ManifestAction
+	Sidebar []socialhub.Sidebar
+	// Templates are offered for template replies, beside those of the sources.
+	Templates []socialhub.Template
 }
 
 // Source is one place to pull from.

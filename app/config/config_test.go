@@ -41,6 +41,7 @@ func env(name string) (string, bool) {
 		"OTHER_TOKEN":     token(2),
 		"SAME_CHANNEL":    token(1) + "replaced",
 		"BAD_TOKEN":       leak + "-is-no-token",
+		"WEBHOOK_SECRET":  leak + "-of-a-webhook-0123456789abcdef",
 		"EMPTY":           "",
 		"PASSWORD":        leak + "-password",
 		"YAML":            "x\n  reset: false",

@@ -41,7 +41,13 @@ func databasePath(path string, lookupEnv func(string) (string, bool)) (string, e
 		return "", errors.New("names no file; write sqlite:PATH, such as " + DefaultDatabase)
 	case strings.HasPrefix(path, "//"), strings.HasPrefix(path, ":"), strings.ContainsAny(path, "?#\x00"):
 		return "", errors.New("names no usable file; write sqlite:PATH, without // before the path, :memory: or ?options")
-	case filepath.IsAbs(path):
+	}
+	return stateful(path, lookupEnv)
+}
+
+// stateful makes a path absolute that lies in $STATE_DIRECTORY, or else in the working directory.
+func stateful(path string, lookupEnv func(string) (string, bool)) (string, error) {
+	if filepath.IsAbs(path) {
 		return filepath.Clean(path), nil
 	}
 	// systemd separates several directories by colons.

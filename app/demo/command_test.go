@@ -69,13 +69,16 @@ func TestOnceShowsTheTicketsAndWhatCameOfThem(t *testing.T) {
 		"CHANNEL        FOLDER  AUTHOR           TICKET\n",
 		"Shop reviews   inbox   Jürgen Weiß      Schöne Mühle, mahlt gleichmäßig und überraschend …\n",
 		"Shop reviews   done    Shop reviews     Dear Tom, we are sorry! A new bag is on its way …\n",
+		"Shop reviews   inbox   Luca Bianchi     Does the M2 grinder take the burrs of the older …\n",
 		"Shop reviews   inbox   Anna Sørensen    Love my new espresso machine, the first cup was …\n",
+		"Shop reviews   done    Shop reviews     Yes, it does, Luca. Write us your address and the …\n",
 		"Blog comments  inbox   Greta Olsen      On “Visiting the farm in Huila” · More of these …\n",
 		"reviews.jsonl:6  shop-export  createdTime: want a time",
 		"shop-export  13    12   0        0          1         2       ok\n",
 		"blog-feed    6     6    0        0          0         0       ok\n",
 		"shop-reviews   12       0",
 		"Done in ",
+		"The team answered Luca: posted at the source as answer-",
 		"Without --once the demo shows the tickets on an inbox page",
 	)
 }

@@ -1,14 +1,17 @@
 // Package demo shows the program at work with nothing but itself: a sandbox in place of SocialHub, an embedded
 // database, and two sources with content of these days, an export of a shop's reviews and the feed of a blog's
-// comments. Everything lies in a temporary folder and on this machine.
+// comments. The team can answer the reviews: what it does comes back to the shop's files. Everything lies in a temporary
+// folder and on this machine.
 //
 // [Open] lays it out and makes the config, which is enough for one round. [Demo.Start] adds the inbox page and the
-// daemon, [Demo.Play] lets things happen at the sources, [Demo.Close] ends and removes everything.
+// daemon, [Demo.Play] lets things happen at the sources, [Demo.Answer] what the team does, [Demo.Close] ends and removes
+// everything.
 package demo
 
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +26,6 @@ import (
 	"socialhub-sync/app/config"
 	"socialhub-sync/socialhub/sandbox"
 	"socialhub-sync/sources"
-	"socialhub-sync/sources/jsonl"
 	"socialhub-sync/sources/rss"
 )
 
@@ -53,6 +55,8 @@ type Demo struct {
 	content    content
 	feed       feed
 	backstage  string
+	hooks      hooks
+	secret     string
 	shop, blog sandbox.Channel
 	app        *app.App
 	cleanups   []func() error
@@ -62,7 +66,7 @@ type Demo struct {
 
 // Open lays everything out: the folder, the two sources, the sandbox and the config. If it fails, nothing is left.
 func Open(o Options) (d *Demo, err error) {
-	d = &Demo{every: cmp.Or(o.Every, DefaultEvery), pause: pause}
+	d = &Demo{every: cmp.Or(o.Every, DefaultEvery), pause: pause, secret: rand.Text() + rand.Text()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("lay out the demo: %w", err), d.Close())
@@ -109,6 +113,7 @@ func (d *Demo) layOut() error {
 	// The daemon's own way to the sandbox, whatever address people have for the page.
 	backstage := http.NewServeMux()
 	backstage.Handle("/comments.xml", &d.feed)
+	backstage.Handle("/webhook/", &d.hooks)
 	backstage.Handle("/", d.Box)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -132,21 +137,24 @@ func (d *Demo) publish(late bool) error {
 func (d *Demo) configure(listen string) error {
 	file := filepath.Join(d.dir, "config.yaml")
 	text, err := d.content.fill("config.yaml", struct {
-		Database, APIURL, Listen, ShopToken, BlogToken, FeedURL string
-		Every                                                   time.Duration
-	}{"sqlite:" + filepath.Join(d.dir, "demo.db"), d.backstage, listen, d.shop.Token, d.blog.Token, d.backstage + "/comments.xml", d.every})
+		Database, APIURL, Listen, PublicURL, Secret, ShopToken, BlogToken, FeedURL string
+		Every                                                                      time.Duration
+	}{
+		"sqlite:" + filepath.Join(d.dir, "demo.db"), d.backstage, listen, d.backstage, d.secret, d.shop.Token, d.blog.Token,
+		d.backstage + "/comments.xml", d.every,
+	})
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return err
 	}
-	adapters := []sources.Adapter{jsonl.New(), rss.New()}
+	adapters := []sources.Adapter{newShop(), rss.New()}
 	d.Config, err = config.Load(file, adapters, func(string) (string, bool) { return "", false })
 	return err
 }
 
-// Reviews is the file that the first source reads.
+// Reviews is the file that the first source reads, and to which it appends what the team does.
 func (d *Demo) Reviews() string { return filepath.Join(d.dir, "reviews.jsonl") }
 
 // Start opens the inbox page on an address and runs the daemon, with its status page on port 8080 of the same
@@ -177,6 +185,8 @@ func (d *Demo) Start(ctx context.Context, listen string, log *slog.Logger) (note
 		notes = append(notes, fmt.Sprintf("The status page is on a free port: %v.", errors.Unwrap(taken)))
 	}
 	d.Status = pageURL(d.app.Addr())
+	d.hooks.leadTo(d.Status)
+	d.later(d.hooks.close)
 	if err := d.app.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -82,6 +83,7 @@ func TestTheStoryIsSeenInTheInbox(t *testing.T) {
 		"Anna changed her review: her ticket was done and is back in the inbox.",
 		"Noor commented on the blog: a new ticket in Blog comments.",
 		"Mehmet answered Anna: his ticket stands below hers.",
+		"The team answered Luca: posted at the source as " + answered(t, d) + ", and confirmed.",
 	}, lines); diff != "" {
 		t.Error(diff)
 	}
@@ -96,8 +98,46 @@ func TestTheStoryIsSeenInTheInbox(t *testing.T) {
 	if noor := ticket(t, d, d.blog, comment); noor.Interaction.Interactor.Name != "Noor Haddad" {
 		t.Errorf("the comment is by %+v", noor.Interaction.Interactor)
 	}
-	if n := len(d.Box.Tickets(d.shop.ID)) + len(d.Box.Tickets(d.blog.ID)); n != 20 {
-		t.Errorf("%d tickets, want 20", n)
+	noneMore(t, d, 21)
+}
+
+// answered is the id of the one answer of the team, which stands in the shop's file and has a ticket below its question.
+func answered(t *testing.T, d *Demo) string {
+	t.Helper()
+	for _, line := range readLines[review](t, d.Reviews()) {
+		if !line.Own || line.NetworkItemID == "review-2054-answer" {
+			continue
+		}
+		own := ticket(t, d, d.shop, line.NetworkItemID)
+		if line.Message != own.Interaction.Message || !own.Own || own.Unread || own.RootID != ticket(t, d, d.shop, line.Root.RootID).ID {
+			t.Errorf("the shop has %+v, its ticket is %+v", line, own)
+		}
+		return line.NetworkItemID
+	}
+	t.Error("the shop has no answer")
+	return ""
+}
+
+// noneMore lets the shop be polled twice more and checks that there are as many tickets as wanted, and the two by which
+// the polls are known.
+func noneMore(t *testing.T, d *Demo, want int) {
+	t.Helper()
+	for n := range 2 {
+		item := fmt.Sprintf("review-9%03d", n)
+		if err := d.appendReviews([]byte(`{"networkItemId":"` + item + `","message":"One more"}` + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		if !d.seen(t.Context(), d.shop, item, nil) {
+			t.Fatal("the shop is not polled any more")
+		}
+	}
+	if n := len(d.Box.Tickets(d.shop.ID)) + len(d.Box.Tickets(d.blog.ID)); n != want+2 {
+		t.Errorf("%d tickets, want %d", n, want+2)
+	}
+	for _, one := range d.Box.Tickets(d.shop.ID) {
+		if one.Own && len(one.Revisions) != 1 {
+			t.Errorf("%s was sent %d times", one.Interaction.NetworkItemID, len(one.Revisions))
+		}
 	}
 }
 
@@ -218,6 +258,7 @@ func TestWhatDoesNotArriveIsToldAfterAWhileAndTheStoryGoesOn(t *testing.T) {
 		}
 		for what, do := range map[string]func(context.Context) (string, error){
 			"Anna's change": d.change, "Noor's comment": d.comment, "Mehmet's answer": d.answer,
+			"Luca's question, or the webhook,": d.Answer,
 		} {
 			began := time.Now()
 			see, err := do(t.Context())

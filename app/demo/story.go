@@ -14,7 +14,11 @@ const (
 	annas   = "review-2062"
 	answer  = "review-2063"
 	comment = "comment-319"
+	lucas   = "review-2059"
 )
+
+// reply is what the team answers Luca.
+const reply = "Yes, it does, Luca. Write us your address and the longer screw is on its way, for free."
 
 // patience is how long the story waits for what it did to be seen; then it says so and goes on.
 const patience = 20 * time.Second
@@ -32,6 +36,7 @@ func (d *Demo) story() []step {
 		{6 * time.Second, d.change},
 		{10 * time.Second, d.comment},
 		{15 * time.Second, d.answer},
+		{18 * time.Second, d.Answer},
 	}
 }
 
@@ -119,12 +124,47 @@ func (d *Demo) answer(ctx context.Context) (string, error) {
 	return "Mehmet answered Anna: his ticket stands below hers.", nil
 }
 
+// Answer lets the team answer a review and follows the answer to the shop and back. It returns what there is to see, also
+// if that is not what was to be seen. Call it after [Demo.Start].
+func (d *Demo) Answer(ctx context.Context) (string, error) {
+	var question sandbox.Ticket
+	if !until(ctx, func() (there bool) {
+		question, there = d.Box.Ticket(d.shop.ID, lucas)
+		return there && d.Box.Webhook(d.shop.ID) != ""
+	}) {
+		return unseen("Luca's question, or the webhook,"), nil
+	}
+	made, err := d.Box.Act(d.shop.ID, sandbox.Act{TicketID: question.ID, ActionID: "reply", Text: reply})
+	if err != nil {
+		return "", err
+	}
+	if !until(ctx, func() bool {
+		for _, a := range d.Box.Actions(d.shop.ID) {
+			if a.UUID == made.UUID {
+				made = a
+			}
+		}
+		return made.State != sandbox.ActionPending
+	}) {
+		return unseen("The team's answer to Luca"), nil
+	}
+	if made.State != sandbox.ActionConfirmed {
+		return fmt.Sprintf("The team's answer to Luca is %s: %s.", made.State, made.Reason), nil
+	}
+	return fmt.Sprintf("The team answered Luca: posted at the source as %s, and confirmed.", made.Reply), nil
+}
+
 // write appends to the reviews what a template of data says.
 func (d *Demo) write(name string) error {
 	lines, err := d.content.fill(name, nil)
 	if err != nil {
 		return err
 	}
+	return d.appendReviews(lines)
+}
+
+// appendReviews writes lines at once, as the team's answers may be written at any time, too.
+func (d *Demo) appendReviews(lines []byte) error {
 	f, err := os.OpenFile(d.Reviews(), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
