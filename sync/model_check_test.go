@@ -19,9 +19,10 @@ import (
 type wanted struct {
 	entry
 	redacted bool
-	// first is the number of the batch that brought it first, refused tells that it ever had a refusedContent.
-	first   int
-	refused bool
+	// first is the number of the batch that brought it first, refused tells that it ever had a refusedContent, good that it
+	// ever had another.
+	first         int
+	refused, good bool
 }
 
 // model folds what was committed.
@@ -58,6 +59,7 @@ func fold(model map[int]*wanted, e entry, number int, redact bool) {
 	}
 	w.entry, w.redacted = e, e.deleted
 	w.refused = w.refused || e.variant == refusedContent && !e.deleted
+	w.good = w.good || e.variant != refusedContent && !e.deleted
 }
 
 // content is what SocialHub should show; only what counts as content.
@@ -135,6 +137,8 @@ func (a *arena) checkRow(n int, w *wanted, row *store.Ticket, ticket sandbox.Tic
 		return ""
 	case w.variant == refusedContent && !w.redacted:
 		return unless(row.State == store.Rejected, "SocialHub takes no such content")
+	case w.redacted && w.refused && row.State == store.Rejected && (!w.good || items[n].own && !a.plan.NetworkID):
+		return "" // SocialHub never had it, so that there is nothing to redact
 	case items[n].own && !a.plan.NetworkID:
 		return unless(row.State == store.Skipped && ticket.ID == "" || row.State == store.Skipped && !visible, "it is our own post, and the channel has no networkId")
 	case row.State == store.Unlinked:
