@@ -50,7 +50,7 @@ type (
 		RepeatableFor(a *Action) time.Duration
 	}
 	// Finder is a source that can tell whether a reply was posted. It is asked after a try whose outcome is not known,
-	// when that try can't be under way any more; since is when the first one began. An error says that it is not known.
+	// when that try can't be under way any more; since is when the first one began. r comes without its files. An error says that it is not known.
 	Finder interface {
 		FindReply(ctx context.Context, r *Reply, since time.Time) (posted Posted, found bool, err error)
 	}

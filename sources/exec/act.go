@@ -207,6 +207,9 @@ func (r *acting) readLines(lines *lineReader) error {
 			return err
 		}
 		if err := r.take(l); err != nil {
+			if sources.NotDone(r.outcome.err) { // what can't be read may say otherwise
+				r.outcome = outcome{}
+			}
 			return actError(fmt.Sprintf("line %d of the program's output: %s", l.number, r.secrets.clean(err.Error())))
 		}
 	}

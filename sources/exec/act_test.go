@@ -79,14 +79,18 @@ func TestTheProgramSaysHowAnActionWent(t *testing.T) {
 		"posted twice":             {says(`{"posted":{"networkItemId":"review-18"}}`, `{"posted":{"networkItemId":"review-19"}}`), "review-18", ""},
 		"posted, and then refused": {says(`{"posted":{"networkItemId":"review-18"}}`, `{"refused":"no"}`), "review-18", ""},
 		"refused, and then posted": {says(`{"refused":"no"}`, `{"posted":{"networkItemId":"review-18"}}`), "review-18", ""},
-		"refused twice":            {says(`{"refused":"no"}`, `{"retry":1}`), "unknown(act: line 2 of the program's output: " + second + ")", ""},
-		"not JSON":                 {says(`hello`), "unknown(act: line 1 of the program's output: not valid JSON at byte 1; write what is meant for people to standard error)", ""},
-		"an unknown key":           {says(`{"post":{}}`), `unknown(act: line 1 of the program's output: unknown key "post"; ` + knownOutcomes + ")", ""},
-		"a wrong kind of value":    {says(`{"retry":"soon"}`), "unknown(act: line 1 of the program's output: retry: want a number of seconds)", ""},
-		"two kinds in one":         {says(`{"refused":"no","retry":1}`), "unknown(act: line 1 of the program's output: " + knownOutcomes + ")", ""},
-		"a level that is none":     {says(`{"log":"x","level":"loud"}`), "unknown(act: line 1 of the program's output: level: want debug, info, warn or error)", ""},
-		"posted with a wrong id":   {says(`{"posted":{"networkItemId":"a b","url":"javascript:x"}}`), "", ""},
-		"posted with a wrong key":  {says(`{"posted":{"networkItemId":"review-18","id":18}}`), "review-18", ""},
+		"refused, and then what is not understood": {
+			says(`{"refused":"no"}`, `{"post":{}}`), `unknown(act: line 2 of the program's output: unknown key "post"; ` + knownOutcomes + ")", "",
+		},
+		"an error, and then refused": {says(`{"error":"who knows"}`, `{"refused":"no"}`), "unknown(act: the program reports: who knows)", ""},
+		"refused twice":              {says(`{"refused":"no"}`, `{"retry":1}`), "unknown(act: line 2 of the program's output: " + second + ")", ""},
+		"not JSON":                   {says(`hello`), "unknown(act: line 1 of the program's output: not valid JSON at byte 1; write what is meant for people to standard error)", ""},
+		"an unknown key":             {says(`{"post":{}}`), `unknown(act: line 1 of the program's output: unknown key "post"; ` + knownOutcomes + ")", ""},
+		"a wrong kind of value":      {says(`{"retry":"soon"}`), "unknown(act: line 1 of the program's output: retry: want a number of seconds)", ""},
+		"two kinds in one":           {says(`{"refused":"no","retry":1}`), "unknown(act: line 1 of the program's output: " + knownOutcomes + ")", ""},
+		"a level that is none":       {says(`{"log":"x","level":"loud"}`), "unknown(act: line 1 of the program's output: level: want debug, info, warn or error)", ""},
+		"posted with a wrong id":     {says(`{"posted":{"networkItemId":"a b","url":"javascript:x"}}`), "", ""},
+		"posted with a wrong key":    {says(`{"posted":{"networkItemId":"review-18","id":18}}`), "review-18", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -180,11 +180,10 @@ func (r *acting) take(l line) error {
 	case m.Log != nil:
 		r.journal.say(level, "log", r.secrets.clean(*m.Log))
 		return nil
-	case r.outcome.known && r.outcome.err != nil:
-		// It said that nothing was done, and then something else.
-		r.outcome = outcome{known: len(m.Posted) > 0, posted: r.posted(m.Posted)}
-		return errors.New("a second outcome; write one")
 	case r.outcome.known:
+		if r.outcome.err != nil && len(m.Posted) > 0 {
+			r.outcome = outcome{known: true, posted: r.posted(m.Posted)}
+		}
 		return errors.New("a second outcome; write one")
 	}
 	r.outcome = outcome{known: true, err: r.failure(&m)}

@@ -270,19 +270,24 @@ func (s *source) statusOutcome(l *list, a *answer, failure error) error {
 		return failure
 	case http.StatusProxyAuthRequired:
 		return &sources.StopError{Err: failure}
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+	case http.StatusTooEarly, http.StatusTooManyRequests:
 		if after, known := sources.RetryAfter(a.header, time.Now()); known {
 			return &sources.RetryAfterError{After: after, Err: failure}
 		}
 		return &sources.NotDoneError{Err: failure}
-	case http.StatusSeeOther: // RFC 9110, 15.4.4: it was done, and there is something about it elsewhere
+	case http.StatusRequestTimeout: // also of a gateway that handed a request on already
 		return unknown(failure)
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return &sources.StopError{Err: redirected(l, a, "write the address that it leads to")}
 	}
-	if a.status < http.StatusBadRequest {
-		return &sources.StopError{Err: &sources.SettingError{
-			Key: l.key + "url", Problem: fmt.Sprintf("is redirected with %d, which is not followed; write the address that it leads to", a.status)}}
+	if a.status < http.StatusBadRequest { // a web form shows so that it was done (RFC 9110, 15.4.4; many with 302), or wants a login
+		return redirected(l, a, "write the address that it leads to, or a rule in errors that says what it means")
 	}
 	return &sources.RefusedError{Reason: "the API answered " + statusWords(a.status)}
+}
+
+func redirected(l *list, a *answer, mend string) error {
+	return &sources.SettingError{Key: l.key + "url", Problem: fmt.Sprintf("is redirected with %d, which is not followed; %s", a.status, mend)}
 }
 
 // statusWords is a status for the team.

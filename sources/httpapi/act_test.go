@@ -166,12 +166,12 @@ func TestTheStatusOfAnAnswerSaysWhatIsKnownOfTheOutcome(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{
 		200: "done", 201: "done", 202: "done", 204: "done",
-		301: "stop", 302: "stop", 303: "unknown", 304: "stop", 307: "stop", 308: "stop",
+		300: "unknown", 301: "stop", 302: "unknown", 303: "unknown", 304: "unknown", 307: "stop", 308: "stop",
 		400: "refused: the API answered 400 Bad Request: it does not take this text or file, or no answers here",
 		401: "stop", 403: "stop",
 		404: "refused: the API answered 404 Not Found: what this is about may have been deleted",
 		405: "refused: the API answered 405 Method Not Allowed",
-		407: "stop", 408: "not done",
+		407: "stop", 408: "unknown",
 		409: "refused: the API answered 409 Conflict",
 		410: "refused: the API answered 410 Gone: what this is about may have been deleted",
 		413: "refused: the API answered 413 Request Entity Too Large: it is too large",
@@ -200,9 +200,9 @@ func TestAnAnswerMaySayWhenToComeBack(t *testing.T) {
 		header http.Header
 		want   string
 	}{
-		{403, later, "after 7s"}, {408, later, "after 7s"}, {425, later, "after 7s"}, {429, later, "after 7s"},
+		{403, later, "after 7s"}, {425, later, "after 7s"}, {429, later, "after 7s"},
 		{403, quota, "after 30s"}, {429, quota, "after 30s"},
-		{503, later, "unknown"}, {500, quota, "unknown"},
+		{408, later, "unknown"}, {503, later, "unknown"}, {500, quota, "unknown"},
 		{404, quota, "refused: the API answered 404 Not Found: what this is about may have been deleted"},
 	} {
 		a := refusing(t, test.status, test.header, "")
@@ -342,7 +342,7 @@ func TestARequestIsNotRedirected(t *testing.T) {
 		if err == nil || len(other.asked()) > 0 {
 			t.Errorf("%d: %v", status, err)
 		}
-		if status == 302 && err.Error() != "actions.reply.url: is redirected with 302, which is not followed; write the address that it leads to" {
+		if status == 307 && err.Error() != "actions.reply.url: is redirected with 307, which is not followed; write the address that it leads to" {
 			t.Error(err)
 		}
 	}

@@ -276,6 +276,7 @@ func TestEachAnswerOfTheServerSaysWhatIsKnown(t *testing.T) {
 		{"a grey list", func(p *post) { p.rcpt = refusal(450, "come back, anna@example.org") }, "not done", "450", false},
 		{"a mail that is refused", func(p *post) { p.data = refusal(554, "spam") }, "refused", "spam", false},
 		{"a mail that is put off", func(p *post) { p.data = refusal(451, "later") }, "not done", "451", false},
+		{"a mail of which it says something else", func(p *post) { p.data = refusal(354, "go on") }, "unknown", "354", true},
 		{"a connection that ends after the dot", func(p *post) { p.dropAfter = true }, "unknown", "word", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -299,6 +300,19 @@ func TestEachAnswerOfTheServerSaysWhatIsKnown(t *testing.T) {
 				t.Errorf("sent folder: %s", diff)
 			}
 		})
+	}
+}
+
+func TestAMailThatIsTakenWithAnotherCodeIsSent(t *testing.T) {
+	t.Parallel()
+	r := newReplier(t, smtpNone, withSent, question)
+	r.post.data = refusal(252, "it may reach them")
+	posted, err := r.Reply(t.Context(), r.reply("k", "x"))
+	if err != nil || posted.NetworkItemID == "" {
+		t.Errorf("got %+v, %v", posted, err)
+	}
+	if found, ok, err := r.find(t, "k"); !ok || err != nil || found.NetworkItemID != posted.NetworkItemID {
+		t.Errorf("found %+v, %v", found, err)
 	}
 }
 
@@ -404,6 +418,36 @@ func TestASentFolderThatIsNotThereStopsReplies(t *testing.T) {
 	r := newReplier(t, smtpNone, "  sent_folder: Gesendet\n", question)
 	if _, err := r.Reply(t.Context(), r.reply("k", "x")); kind(err) != "stop" || !strings.Contains(err.Error(), "smtp.sent_folder") || len(r.post.mails()) != 0 {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestASentFolderThatForgetsWhatADraftIsStopsReplies(t *testing.T) {
+	t.Parallel()
+	for kept, want := range map[string]string{`\Seen \Deleted`: "stop", `\Seen \DRAFT`: "not done"} { // the server takes no APPEND
+		address := strangeServer(t, func(command string) string {
+			switch {
+			case strings.HasPrefix(command, "SELECT"):
+				return "* 0 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\n* OK [PERMANENTFLAGS (" + kept + ")] x\r\n|OK done"
+			case strings.HasPrefix(command, "UID SEARCH") && strings.Contains(command, "DRAFT"):
+				return "* SEARCH\r\n|OK done"
+			case strings.Contains(command, "BODY.PEEK[]"):
+				return fetched("BODY[]<0>", strangeHeader+"From: anna@example.org\r\n\r\nText\r\n")
+			case strings.HasPrefix(command, "APPEND"):
+				return "|NO not here"
+			}
+			return ""
+		})
+		s := open(t, strangeSettings+address+"\n"+newPost(t, smtpNone).smtp(smtpNone, withSent))
+		items, _, err := pullAll(t, s, sources.Request{})
+		if err != nil || len(items) != 1 {
+			t.Fatal(items, err)
+		}
+		_, err = s.Source.(sources.Replier).Reply(t.Context(), &sources.Reply{Text: "x", Action: sources.Action{
+			Key: "k", Type: socialhub.ActionReply, NetworkItemID: items[0].Interaction.NetworkItemID, Ref: items[0].Ref,
+		}})
+		if kind(err) != want {
+			t.Errorf("%s: %s: %v", kept, kind(err), err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 
 	goimap "github.com/emersion/go-imap/v2"
 )
@@ -54,6 +55,9 @@ func (c *session) keepDraft(ctx context.Context, id string, text []byte) (wasSen
 	if err := c.openSent(ctx, true); err != nil {
 		return false, err
 	}
+	if err := c.keepsDrafts(); err != nil {
+		return false, err
+	}
 	sent, drafts, err := c.copies(ctx, id)
 	if err != nil || len(sent) > 0 {
 		return len(sent) > 0, err
@@ -83,6 +87,17 @@ func (c *session) keepDraft(ctx context.Context, id string, text []byte) (wasSen
 		_, err := cmd.Wait()
 		return err
 	})
+}
+
+// keepsDrafts wants the mark of drafts to stay in the folder that is open: else a copy would look sent before it is. A
+// server that says nothing keeps all marks (RFC 3501, 6.3.1).
+func (c *session) keepsDrafts() error {
+	kept := c.box.PermanentFlags
+	isDraft := func(f goimap.Flag) bool { return strings.EqualFold(string(f), string(goimap.FlagDraft)) }
+	if len(kept) == 0 || slices.ContainsFunc(kept, isDraft) {
+		return nil
+	}
+	return stop("smtp.sent_folder", "%s keeps no marks of drafts in %q; leave it out", c.source.address, c.source.smtp.SentFolder)
 }
 
 // settle makes the draft of a reply a mail that was sent, or removes it.

@@ -224,10 +224,12 @@ func (d *delivery) hand(text []byte) error {
 	}
 	d.alive.Reset(dotTime)
 	err = w.Close()
-	if refused, ok := errors.AsType[*smtp.SMTPError](err); ok {
-		return d.before("send a mail to", refused)
-	}
-	if err != nil {
+	said, ok := errors.AsType[*smtp.SMTPError](err)
+	switch {
+	case ok && said.Code/100 == 2: // RFC 5321, 4.2.1: the first digit says it
+	case ok && (said.Code/100 == 4 || said.Code/100 == 5):
+		return d.before("send a mail to", said)
+	case err != nil:
 		return d.explain("wait for the word on a mail of", err)
 	}
 	d.alive.Reset(d.silence)

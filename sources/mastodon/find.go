@@ -32,14 +32,13 @@ func (s *source) FindReply(ctx context.Context, r *sources.Reply, since time.Tim
 	if err != nil {
 		return sources.Posted{}, false, err
 	}
-	wanted := &search{source: s, reply: r, to: id, me: me, since: since.Add(-clockError)}
-	answered, err := s.status(ctx, id)
+	wanted := &search{source: s, text: essence(r.Text), to: id, me: me, since: since.Add(-clockError)}
+	_, err = s.status(ctx, id)
 	var found *gomastodon.Status
 	switch {
 	case errors.Is(err, errGone):
 		found, err = wanted.amongOwn(ctx)
 	case err == nil:
-		wanted.answered = answered
 		found, err = wanted.below(ctx)
 	}
 	if err != nil || found == nil {
@@ -51,12 +50,10 @@ func (s *source) FindReply(ctx context.Context, r *sources.Reply, since time.Tim
 // search is for a reply of ours.
 type search struct {
 	*source
-	reply *sources.Reply
+	text  string // the essence of it
 	to    gomastodon.ID
-	// answered is the post; nil if it is gone.
-	answered *gomastodon.Status
-	me       gomastodon.ID
-	since    time.Time
+	me    gomastodon.ID
+	since time.Time
 }
 
 // below looks through what stands below the post.
@@ -99,18 +96,18 @@ func (w *search) amongOwn(ctx context.Context) (*gomastodon.Status, error) {
 	return nil, errors.New("look for a reply: there are too many posts since")
 }
 
-// oldest is the first one that may be the reply.
+// oldest is the first one that may be the reply. Files do not count: who looks for a reply does not have its files.
 func (w *search) oldest(ctx context.Context, list []*gomastodon.Status) (*gomastodon.Status, error) {
 	slices.SortFunc(list, func(a, b *gomastodon.Status) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	for _, s := range list {
-		if s.Account.ID != w.me || s.CreatedAt.Before(w.since) || len(s.MediaAttachments) != len(w.reply.Attachments) {
+		if s.Account.ID != w.me || s.CreatedAt.Before(w.since) {
 			continue
 		}
 		text, err := w.written(ctx, s)
 		if err != nil {
 			return nil, err
 		}
-		if w.same(text) {
+		if essence(text) == w.text {
 			return s, nil
 		}
 	}
@@ -137,32 +134,26 @@ func isRefused(err error) bool {
 	return refused
 }
 
-// same compares the text of a post with the reply's, letter by letter: lines and the domains of names differ where HTML
-// shows a text.
-func (w *search) same(text string) bool {
-	if w.answered != nil {
-		return letters(text) == letters(withNames(answeredNames(w.answered, w.me), w.reply.Text))
-	}
-	return letters(withoutNames(text)) == letters(withoutNames(w.reply.Text))
-}
-
-func letters(text string) string {
+// essence is what is compared of a text: without the names that it begins with, which change with the answered post, and
+// without spaces and the domains of names, which are not where HTML shows a text.
+func essence(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return -1
 		}
 		return r
-	}, farName.ReplaceAllString(text, "$1"))
+	}, farName.ReplaceAllString(withoutNames(text), "$1"))
 }
 
 // withoutNames cuts the names that a text begins with.
 func withoutNames(text string) string {
-	for {
-		text = strings.TrimSpace(text)
-		name, rest, _ := strings.Cut(text, " ")
-		if !strings.HasPrefix(name, "@") {
-			return text
+	text = strings.TrimSpace(text)
+	for strings.HasPrefix(text, "@") {
+		end := strings.IndexFunc(text, unicode.IsSpace)
+		if end < 0 {
+			return ""
 		}
-		text = rest
+		text = strings.TrimSpace(text[end:])
 	}
+	return text
 }

@@ -167,7 +167,10 @@ func (s *Settings) Open(_ context.Context, env sources.Env) (sources.Source, err
 	if prefix == "" {
 		prefix = env.Name
 	}
-	return &source{settings: s, prefix: prefix, server: server, logger: env.Logger, api: newAPI(s, server, env.UserAgent), mediaPause: mediaPause}, nil
+	return &source{
+		settings: s, prefix: prefix, server: server, logger: env.Logger, api: newAPI(s, server, env.UserAgent),
+		maxRoots: maxRoots, mediaPause: mediaPause,
+	}, nil
 }
 
 type source struct {
@@ -177,6 +180,7 @@ type source struct {
 	logger   *slog.Logger
 	api      *api
 	learned  learned
+	maxRoots int // of one run
 	// mediaPause is how long to wait before a file that the server works on is asked for.
 	mediaPause time.Duration
 }

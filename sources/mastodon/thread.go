@@ -9,7 +9,7 @@ import (
 	"socialhub-sync/sources"
 )
 
-// maxRoots bounds what a run remembers of roots, to about 4 MB. When there are more it asks again.
+// maxRoots bounds how many roots a run remembers, to about 4 MB. When there are more it asks again.
 const maxRoots = 20_000
 
 // status hands out a status after those above it, and if wanted those below it.
@@ -118,7 +118,7 @@ func (r *run) add(s *gomastodon.Status, root string) error {
 	if s.ID == "" {
 		return r.out.add(sources.Item{Fault: noID("status")})
 	}
-	if len(r.roots) >= maxRoots {
+	if len(r.roots) >= r.maxRoots {
 		clear(r.roots)
 	}
 	r.roots[string(s.ID)] = root

@@ -205,6 +205,9 @@ func findsItsReply(c *checker) {
 		if ability.Type != socialhub.ActionReply {
 			return
 		}
+		if ability.Files {
+			t.files = []string{"what stands in the file"}
+		}
 		wantNotFound(a, t, since, "before it is posted")
 		posted, lost := postWithoutAnswer(a, t)
 		found, ok, err := a.find(t, since)
@@ -234,10 +237,11 @@ func postWithoutAnswer(a *actor, t task) (posted sources.Posted, lost bool) {
 	if breaker, ok := a.world.(Breaker); ok && breaker.Break(Lost) {
 		posted, err := a.do(a.context(), t)
 		breaker.Break(Fine)
-		if lost = err != nil; lost && sources.NotDone(err) {
+		lost, done := err != nil, a.done(t) > 0
+		if done && sources.NotDone(err) {
 			a.Errorf("an answer was lost, and the error says that nothing was done: %v", err)
 		}
-		if a.done(t) > 0 {
+		if done {
 			return posted, lost
 		}
 	}

@@ -164,8 +164,9 @@ func (a *actor) perform(ctx context.Context, t task) (posted sources.Posted, err
 	return posted, a.source.(sources.Deleter).Delete(ctx, &action)
 }
 
-// find asks for a task's reply.
+// find asks for a task's reply, without its files, as the engine does.
 func (a *actor) find(t task, since time.Time) (posted sources.Posted, found bool, err error) {
+	t.files = nil
 	err = a.watch(a.context(), func(ctx context.Context) (err error) {
 		posted, found, err = a.source.(sources.Finder).FindReply(ctx, a.reply(t), since)
 		return err

@@ -100,6 +100,8 @@ type performance struct {
 	values *values
 	posted *engine.Statement // nil: nothing tells
 	tx     *sql.Tx
+	// unread: a reply with this key is there from a try before, and can't be read.
+	unread error
 }
 
 // perform does an action in one transaction: either all of its statements, or nothing.
@@ -123,14 +125,17 @@ func (s *source) perform(ctx context.Context, a *sources.Action, v *values) (pos
 		posted, err = p.run(ctx, statements)
 		return err
 	})
-	if err != nil {
+	switch {
+	case p.unread != nil:
+		return sources.Posted{}, p.unread
+	case err != nil:
 		return sources.Posted{}, err
 	}
 	return posted, nil
 }
 
 func (p *performance) run(ctx context.Context, statements []*engine.Statement) (sources.Posted, error) {
-	posted, found, err := p.find(ctx)
+	posted, found, err := p.earlier(ctx)
 	if err != nil || found {
 		return posted, err
 	}
@@ -154,23 +159,36 @@ func (p *performance) run(ctx context.Context, statements []*engine.Statement) (
 	if p.posted == nil {
 		return posted, nil
 	}
-	if posted, found, err = p.find(ctx); err == nil && !found {
+	posted, found, err = p.find(ctx)
+	switch {
+	case err != nil && found:
+		err = &sources.StopError{Err: err} // it is rolled back
+	case err == nil && !found:
 		err = &sources.StopError{Err: actionError("posted", "does not find the reply that was just stored; let it look for :key, which the statement has to store")}
 	}
 	return posted, err
 }
 
+// earlier looks for the reply of a try before this one.
+func (p *performance) earlier(ctx context.Context) (posted sources.Posted, found bool, err error) {
+	posted, found, err = p.find(ctx)
+	if err != nil && found {
+		p.unread = err
+	}
+	return posted, found, err
+}
+
 // touchedNothing says what it means that a statement touched no row: somebody else stored the reply at this moment (an
 // earlier try that seemed lost), or there is nothing to act on.
 func (p *performance) touchedNothing(ctx context.Context) (sources.Posted, error) {
-	posted, found, err := p.find(ctx)
+	posted, found, err := p.earlier(ctx)
 	if err != nil || found {
 		return posted, err
 	}
 	return posted, &sources.RefusedError{Reason: "the database has no such entry any more"}
 }
 
-// find looks for the reply of this action's key.
+// find looks for the reply of this action's key. It may be found with an error: it is there, and can't be read.
 func (p *performance) find(ctx context.Context) (posted sources.Posted, found bool, err error) {
 	if p.posted == nil {
 		return posted, false, nil
@@ -188,8 +206,8 @@ func (p *performance) find(ctx context.Context) (posted sources.Posted, found bo
 		return posted, false, err
 	}
 	item, err := m.read(row)
-	if err != nil { // not even the id is known then, and the reply is there all the same
-		return posted, false, &sources.StopError{Err: actionError("posted", err.Error())}
+	if err != nil {
+		return posted, true, actionError("posted", err.Error())
 	}
 	return sources.Posted{
 		NetworkItemID: item.Interaction.NetworkItemID, URL: item.Interaction.URL, CreatedTime: item.Interaction.CreatedTime, Ref: item.Ref,

@@ -98,6 +98,22 @@ func TestAnActionIsDoneAsAWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestAReplyThatIsThereAndCantBeReadIsNotToldAsUndone(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e testEngine, address string) {
+		src := acting(t, e, address, "  reply: INSERT INTO note VALUES (:key, :text)\n"+
+			"  posted: SELECT k AS id, 'some day' AS "+e.named("createdTime")+" FROM note WHERE k = :key\n")
+		_, err := src.Reply(t.Context(), replyTo("test-17"))
+		if got := notes(t, address); stopped(t, err).Key != "actions.posted" || len(got) > 0 {
+			t.Errorf("the first try: %v; there is %q", err, got)
+		}
+		runSQL(t, address, "INSERT INTO note VALUES ('key-1', 'of a try before')")
+		_, err = src.Reply(t.Context(), replyTo("test-17"))
+		if got := notes(t, address); sources.NotDone(err) || named(t, err).Key != "actions.posted" || len(got) != 1 {
+			t.Errorf("a later try: %v; there is %q", err, got)
+		}
+	})
+}
+
 func isError[E error](err error) bool { _, ok := errors.AsType[E](err); return ok }
 
 func TestWithoutPostedAReplyIsNotRepeated(t *testing.T) {
@@ -107,6 +123,8 @@ func TestWithoutPostedAReplyIsNotRepeated(t *testing.T) {
 	for actions, want := range map[string]string{
 		insert: "0s 0s 0s",
 		insert + "  posted: SELECT k AS id FROM note WHERE k = :key\n  delete: DELETE FROM note WHERE k = :id": "always 0s always",
+		insert + "  delete: UPDATE note SET v = NULL WHERE k = :id":                                            "0s 0s always",
+		insert + "  delete: DELETE FROM note WHERE k = :id; UPDATE note SET v = v - 1":                         "0s 0s 0s",
 		insert + "  delete: INSERT INTO note VALUES (:key, :id)":                                               "0s 0s 0s",
 	} {
 		src := acting(t, e, e.create(t), actions)

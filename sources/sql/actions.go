@@ -115,8 +115,12 @@ func namesProblem(s *engine.Statement, names []string) string {
 	return ""
 }
 
-// idempotent tells statements that have no further effect the second time: they change or delete what is there.
+// idempotent tells statements of actions.delete that have no further effect the second time: they delete, or the only one
+// marks the row. An UPDATE beside another statement may count something.
 func idempotent(statements []*engine.Statement) bool {
-	adds := func(s *engine.Statement) bool { return s.Verb() != "delete" && s.Verb() != "update" }
-	return len(statements) > 0 && !slices.ContainsFunc(statements, adds)
+	if len(statements) == 1 && statements[0].Verb() == "update" {
+		return true
+	}
+	other := func(s *engine.Statement) bool { return s.Verb() != "delete" }
+	return len(statements) > 0 && !slices.ContainsFunc(statements, other)
 }

@@ -19,13 +19,18 @@ type proxy struct {
 	bytes int64 // of answers that a connection carries before it breaks; 0: no limit
 	// losing: connections break before the answer to a COMMIT.
 	losing bool
+	commit []byte // how the client says COMMIT and nothing else, in lower case
 }
+
+// commits are the messages with the statement COMMIT: Postgres begins one with its kind and length and ends it with a zero,
+// MySQL begins it with length, number and kind.
+var commits = map[string][]byte{"postgres": []byte("q\x00\x00\x00\x0bcommit\x00"), "mysql": []byte("\x07\x00\x00\x00\x03commit")}
 
 func newProxy(t testing.TB, address string) *proxy {
 	t.Helper()
 	p := &proxy{network: "tcp"}
 	u := mustParse(t, address)
-	p.server = u.Host
+	p.server, p.commit = u.Host, commits[u.Scheme]
 	if folder := u.Query().Get("host"); folder != "" {
 		p.network, p.server = "unix", folder+"/.s.PGSQL.5432"
 	} else if socket := u.Query().Get("socket"); socket != "" {
@@ -80,8 +85,7 @@ func (p *proxy) carry(server io.Writer, client io.Reader, committing *atomic.Boo
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(buffer)
-		said := bytes.ReplaceAll(bytes.ToLower(buffer[:n]), []byte("read committed"), nil)
-		if bytes.Contains(said, []byte("commit")) {
+		if bytes.Contains(bytes.ToLower(buffer[:n]), p.commit) {
 			committing.Store(true)
 		}
 		if _, broken := server.Write(buffer[:n]); err != nil || broken != nil {

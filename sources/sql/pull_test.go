@@ -353,7 +353,7 @@ func TestABatchOfLargeRowsEndsBeforeAMebibyte(t *testing.T) {
 
 // TestMemoryStaysFlat is not parallel: others would count too.
 func TestMemoryStaysFlat(t *testing.T) {
-	const rows = 100_000
+	const rows = 20_000
 	for _, e := range testEngines {
 		t.Run(e.name, func(t *testing.T) {
 			address := e.create(t)
@@ -365,7 +365,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if items += len(b.Items); items%10_000 == 0 || items == sources.MaxBatch {
+				if items += len(b.Items); items%2_000 == 0 || items == sources.MaxBatch {
 					var memory runtime.MemStats
 					runtime.GC()
 					runtime.ReadMemStats(&memory)
@@ -374,7 +374,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 					}
 				}
 			}
-			if items != rows || most > first+4<<20 {
+			if items != rows || most > first+1<<20 {
 				t.Errorf("%d rows; %d KiB after the first batch, at most %d KiB", items, first>>10, most>>10)
 			}
 			t.Logf("%d KiB after the first batch, at most %d KiB", first>>10, most>>10)

@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"socialhub-sync/sources"
 )
 
 const (
@@ -187,5 +189,5 @@ func (c *Client) trouble(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return errors.New("download the file: its server can't be found")
 	}
-	return fmt.Errorf("download the file: %w", err)
+	return errors.New("download the file: " + sources.ShownReason(err))
 }

@@ -35,6 +35,7 @@ func TestOnlyAddressesOfTheInternetArePublic(t *testing.T) {
 		{false, "224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255"},
 		{false, ":: ::1 fe80::1 fe80::1%eth0 febf::1 fc00::1 fd12:3456::1 fdff::1 fec0::1 ff02::1 100::1 2001:db8::1 2001::1"},
 		{false, "::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 ::ffff:0.0.0.0 ::ffff:100.64.0.1 ::127.0.0.1 ::10.0.0.1"},
+		{false, "::ffff:0:127.0.0.1 ::ffff:0:8.8.8.8 64:ff9b:1::808:808 64:ff9b:1:a00:0:100:808:808 3fff::1 5f00::1 4000::1 ::8.8.8.8"},
 		{false, "64:ff9b::7f00:1 64:ff9b::a00:1 64:ff9b::a9fe:a9fe 2002:7f00:1:: 2002:a00:1::1 2002:c0a8:1::1"},
 	} {
 		for address := range strings.FieldsSeq(test.addresses) {
@@ -257,6 +258,9 @@ func TestWhatMayBeOverLaterIsNoRefusal(t *testing.T) {
 		case "/cut":
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte("short"))
+		case "/lost":
+			w.Header().Set("Location", "https://example.com:port/?key=1")
+			w.WriteHeader(http.StatusFound)
 		case "/slow":
 			<-r.Context().Done()
 		}
@@ -268,6 +272,7 @@ func TestWhatMayBeOverLaterIsNoRefusal(t *testing.T) {
 	for name, get := range map[string]func() (*File, error){
 		"429":         func() (*File, error) { return c.Get(t.Context(), s.URL+"/busy?key=1") },
 		"502":         func() (*File, error) { return c.Get(t.Context(), s.URL+"/broken?key=1") },
+		"lost":        func() (*File, error) { return c.Get(t.Context(), s.URL+"/lost?key=1") },
 		"cut off":     func() (*File, error) { return c.Get(t.Context(), s.URL+"/cut?key=1") },
 		"too slow":    func() (*File, error) { return c.Get(t.Context(), s.URL+"/slow?key=1") },
 		"down":        func() (*File, error) { return untrusting.Get(t.Context(), down.URL+"?key=1") },

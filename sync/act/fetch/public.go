@@ -17,21 +17,21 @@ var inner = []netip.Prefix{
 	netip.MustParsePrefix("198.51.100.0/24"), // documentation
 	netip.MustParsePrefix("203.0.113.0/24"),  // documentation
 	netip.MustParsePrefix("240.0.0.0/4"),     // reserved, and broadcast
-	netip.MustParsePrefix("100::/64"),        // discard only
 	netip.MustParsePrefix("2001::/23"),       // IETF protocols, Teredo among them
 	netip.MustParsePrefix("2001:db8::/32"),   // documentation
-	netip.MustParsePrefix("fec0::/10"),       // site-local, deprecated
+	netip.MustParsePrefix("3fff::/20"),       // documentation
 }
+
+// global is all of IPv6 that IANA gives out to be used in the internet.
+var global = netip.MustParsePrefix("2000::/3")
 
 // embedding are networks of IPv6 whose addresses lead to the IPv4 address in them, which begins at that byte.
 var embedding = []struct {
 	prefix netip.Prefix
 	at     int
 }{
-	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible, deprecated
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64, RFC 6052
-	{netip.MustParsePrefix("64:ff9b:1::/48"), 12}, // NAT64 of a local network, RFC 8215
-	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4
+	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // NAT64, RFC 6052
+	{netip.MustParsePrefix("2002::/16"), 2},     // 6to4
 }
 
 // Public tells whether an address is one of the internet: not of this machine, its network, or a special purpose.
@@ -51,7 +51,7 @@ func Public(ip netip.Addr) bool {
 			return Public(netip.AddrFrom4([4]byte(bytes[e.at : e.at+4])))
 		}
 	}
-	return true
+	return ip.Is4() || global.Contains(ip)
 }
 
 // errInner says that an address is not of the internet. It does not name it: who sent the reply must not learn it.
