@@ -3,9 +3,11 @@ package socialhub
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -70,15 +72,16 @@ func explain(r call, res *http.Response, body []byte) string {
 			", which is not followed because the token would travel along: check api_url"
 	}
 	var e struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
+		Code    string          `json:"code"`
+		Message string          `json:"message"`
+		Data    json.RawMessage `json:"data"`
 	}
 	if json.Unmarshal(body, &e) == nil {
 		// Cleaned before they are looked at: a message of invisible characters alone says nothing.
 		e.Message, e.Code = strings.TrimPrefix(oneLine(e.Message), "Error: "), oneLine(e.Code) // SocialHub: "Error: Invalid access token"
 		switch {
 		case e.Message != "" && e.Code != "":
-			return e.Message + " (" + e.Code + ")"
+			return e.Message + " (" + e.Code + ")" + detail(e.Code, e.Data)
 		case e.Message != "" || e.Code != "":
 			return e.Message + e.Code
 		}
@@ -87,6 +90,37 @@ func explain(r call, res *http.Response, body []byte) string {
 		return status + ": " + text
 	}
 	return status
+}
+
+// codeWebhook is the code of the answer to a webhook whose test request failed.
+const codeWebhook = "WebhookValidationError"
+
+// longHex is what a challenge and a signature look like. For some minutes who knows a challenge can sign requests.
+var longHex = regexp.MustCompile(`[0-9a-fA-F]{64}`)
+
+// detail is why a webhook's test request failed. SocialHub documents that `data` says so, but not how: a text is taken, or
+// the texts of an object.
+func detail(code string, data json.RawMessage) string {
+	if code != codeWebhook {
+		return ""
+	}
+	var texts []string
+	var text string
+	var object map[string]any
+	if json.Unmarshal(data, &text) == nil {
+		texts = append(texts, text)
+	} else if json.Unmarshal(data, &object) == nil {
+		for _, name := range slices.Sorted(maps.Keys(object)) {
+			if text, ok := object[name].(string); ok {
+				texts = append(texts, text)
+			}
+		}
+	}
+	texts = slices.DeleteFunc(texts, func(t string) bool { return oneLine(t) == "" })
+	if len(texts) == 0 {
+		return ""
+	}
+	return ": " + longHex.ReplaceAllString(oneLine(strings.Join(texts, ", ")), redacted)
 }
 
 // statusText is "404 Not Found", or the number alone if it has no name. The server's own words are not used.

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +61,19 @@ func (a answer) write(w http.ResponseWriter) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // nobody is left to tell
+}
+
+// whole calls f for a request that is SocialHub's. Should f break down, there is an answer nevertheless, to which the
+// challenge can be added. The value of the panic may hold content, the stack does not: it has addresses for arguments.
+func (rc *Receiver) whole(hook Webhook, f func() answer) (a answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			rc.log.Error("webhook request broke down, please report this", slog.String("channel", hook.Name),
+				slog.String("panic", fmt.Sprintf("%T", p)), slog.String("stack", string(debug.Stack())))
+			a = answer{status: http.StatusInternalServerError, result: resultUnavailable}
+		}
+	}()
+	return f()
 }
 
 // note counts a request and logs why it was refused.

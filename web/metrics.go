@@ -78,7 +78,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 	defer cancel()
-	channels, sources, err := c.reader.read(ctx)
+	channels, sources, err := c.read(ctx)
 	out <- gauge(storeUpDesc, flag(err == nil))
 	if err != nil {
 		c.log.Debug("metrics", slog.Any("error", err))
@@ -104,6 +104,16 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			collectSource(out, s)
 		}
 	}
+}
+
+// read is that of the reader, when it is the collector's turn.
+func (c *collector) read(ctx context.Context) ([]channel, []source, error) {
+	leave, err := c.reader.readers.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer leave()
+	return c.reader.read(ctx)
 }
 
 func collectSource(out chan<- prometheus.Metric, s source) {

@@ -113,6 +113,11 @@ func (p *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // view reads the store and puts everything into words.
 func (p *statusPage) view(ctx context.Context) (view, error) {
+	leave, err := p.reader.readers.enter(ctx)
+	if err != nil {
+		return view{}, err
+	}
+	defer leave()
 	channels, sources, err := p.reader.read(ctx)
 	if err != nil {
 		return view{}, err

@@ -15,6 +15,8 @@ type reader struct {
 	// channels are the configured ones, by name.
 	channels []Channel
 	tally    *tally
+	// readers is for whoever reads for a page or a scrape, checks for the health check.
+	readers, checks turnstile
 }
 
 // channel is what is known of one configured channel.
@@ -36,14 +38,19 @@ type source struct {
 }
 
 func newReader(s *store.Store, channels []Channel, log *slog.Logger) *reader {
-	return &reader{store: s, tally: newTally(s, log), channels: slices.SortedFunc(slices.Values(channels), func(a, b Channel) int {
+	return &reader{store: s, tally: newTally(s, log), readers: make(turnstile, maxReaders), checks: make(turnstile, 1), channels: slices.SortedFunc(slices.Values(channels), func(a, b Channel) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})}
 }
 
 // ready asks for something that is in the tables: a ping tells of a SQLite file only that it was opened once.
 func (r *reader) ready(ctx context.Context) error {
-	_, err := r.store.SourceStatuses(ctx)
+	leave, err := r.checks.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err = r.store.SourceStatuses(ctx)
 	return err
 }
 

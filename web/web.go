@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,7 +65,7 @@ func New(s *store.Store, channels []Channel, receiver *Receiver, version string,
 		}
 		say(w, http.StatusOK, "ok")
 	})
-	return &Handler{guarded(mux), r.tally}
+	return &Handler{guarded(telling(mux, log)), r.tally}
 }
 
 // say answers with one line.
@@ -72,6 +73,20 @@ func say(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, line+"\n") // nobody is left to tell
+}
+
+// telling logs what breaks down, and ends the connection as net/http does, which itself would tell it together with every
+// handshake that failed. The value of the panic may hold content, the stack does not.
+func telling(next http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				log.Error("a request broke down, please report this", slog.String("panic", fmt.Sprintf("%T", p)), slog.String("stack", string(debug.Stack())))
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // guarded sets the headers that keep a browser from doing anything but showing the answer.

@@ -1,7 +1,10 @@
 package web
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -182,5 +185,22 @@ func wantNames(t *testing.T, header, row *html.Node) {
 		if attribute(column, "scope") != "col" {
 			t.Errorf("the column %q has no scope", text(column))
 		}
+	}
+}
+
+func TestARequestThatBreaksDownIsToldWithoutItsContent(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	broken := telling(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret words") }), slog.New(slog.NewTextHandler(&log, nil)))
+	func() {
+		defer func() {
+			if p := recover(); p != http.ErrAbortHandler {
+				t.Errorf("ends with %v", p)
+			}
+		}()
+		broken.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	}()
+	if got := log.String(); !strings.Contains(got, "level=ERROR msg=\"a request broke down") || strings.Contains(got, "secret words") {
+		t.Errorf("log: %s", got)
 	}
 }

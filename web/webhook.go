@@ -141,7 +141,7 @@ func (rc *Receiver) events(hook Webhook, w http.ResponseWriter, r *http.Request)
 	if err != nil {
 		return refuse(http.StatusUnauthorized, err)
 	}
-	return rc.take(r.Context(), hook, body).with(challenge)
+	return rc.whole(hook, func() answer { return rc.take(r.Context(), hook, body) }).with(challenge)
 }
 
 // take stores what a request brings that is SocialHub's.
@@ -196,13 +196,19 @@ func receiptOf(events *socialhub.Events, fingerprint string, now time.Time) stor
 // templates lists what template replies may be made of. SocialHub signs an empty body.
 func (rc *Receiver) templates(hook Webhook, _ http.ResponseWriter, r *http.Request) answer {
 	challenge, err := hook.Secret.Verify(r.Header, nil, time.Now(), hook.Tolerance)
-	switch {
-	case err != nil:
+	if err != nil {
 		return refuse(http.StatusUnauthorized, err)
+	}
+	return rc.whole(hook, func() answer { return rc.list(hook, r) }).with(challenge)
+}
+
+// list answers a request for the templates that is SocialHub's.
+func (rc *Receiver) list(hook Webhook, r *http.Request) answer {
+	switch {
 	case r.URL.Query().Get("channelId") != hook.ChannelID:
-		return refuse(http.StatusBadRequest, errOtherChannel).with(challenge)
+		return refuse(http.StatusBadRequest, errOtherChannel)
 	case hook.Templates == nil:
-		return refuse(http.StatusNotFound, errTemplates).with(challenge)
+		return refuse(http.StatusNotFound, errTemplates)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), templatesLimit)
 	defer cancel()
@@ -216,7 +222,7 @@ func (rc *Receiver) templates(hook Webhook, _ http.ResponseWriter, r *http.Reque
 	}
 	if err != nil {
 		rc.failed.warn("templates can't be listed", slog.String("channel", hook.Name), slog.Any("error", err))
-		return answer{status: http.StatusServiceUnavailable, result: resultUnavailable, challenge: challenge}
+		return answer{status: http.StatusServiceUnavailable, result: resultUnavailable}
 	}
-	return answer{status: http.StatusOK, result: resultTaken, challenge: challenge, body: body}
+	return answer{status: http.StatusOK, result: resultTaken, body: body}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"socialhub-sync/socialhub"
 	"socialhub-sync/store"
@@ -342,6 +343,24 @@ func TestAStoreInTroubleIsToldWithTheChallenge(t *testing.T) {
 		}
 		wantWords(t, p.log.String(), "SocialHub sends it again", "connection refused")
 	})
+}
+
+func TestWhatBreaksDownIsAnsweredWithTheChallengeToo(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, func(o *ReceiverOptions) {
+		o.Webhooks[0].Templates = func(context.Context) ([]socialhub.Template, error) { panic("a word of the team") }
+	})
+	p.inbox.fail = func(context.Context) error { panic("a word of the team") }
+	p.want(p.deliver(replies(1)), http.StatusInternalServerError, true)
+	p.want(p.request(http.MethodGet, "/webhook/"+hookChannel+"/templates?channelId="+hookChannel, "", time.Now()), http.StatusInternalServerError, true)
+	if log := p.log.String(); strings.Count(log, "webhook request broke down") != 2 || strings.Contains(log, "a word of the team") {
+		t.Errorf("log: %s", log)
+	}
+	p.inbox.fail = nil
+	p.want(p.deliver(replies(2)), http.StatusOK, true)
+	if n := testutil.ToFloat64(p.rc.requests.WithLabelValues("support", resultUnavailable)); n != 2 {
+		t.Errorf("%v requests counted as unavailable", n)
+	}
 }
 
 func TestWhatArrivedIsStoredThoughWhoSentItHungUp(t *testing.T) {

@@ -38,18 +38,15 @@ func TestAnActionNeedsASourceThatCanDoIt(t *testing.T) {
 		want    []Gap
 	}{
 		"each can": {[]Able{{"a", clever{}}, {"b", clever{}}}, []Gap{
-			{ID: "hide", Fatal: true, Text: "hide: no source of the channel can do a button (a, b); take the action out, or see docs/actions.md for what each adapter can do"}}},
+			{IDs: []string{"hide"}, Fatal: true, Text: "hide: no source of the channel can do it (a, b); take it out, or see docs/actions.md for what each adapter can do"}}},
 		"one can": {[]Able{{"a", clever{}}, {"b", dumb{}}}, []Gap{
-			{ID: "reply", Text: "reply: b can't do it; the team is told so if it tries with a ticket of that source"},
-			{ID: "like", Text: "like: b can't do it; the team is told so if it tries with a ticket of that source"},
-			{ID: "hide", Fatal: true, Text: "hide: no source of the channel can do a button (a, b); take the action out, or see docs/actions.md for what each adapter can do"}}},
+			{IDs: []string{"reply", "like"}, Text: "reply, like: b can't do them; the team is told so if it tries with a ticket of that source"},
+			{IDs: []string{"hide"}, Fatal: true, Text: "hide: no source of the channel can do it (a, b); take it out, or see docs/actions.md for what each adapter can do"}}},
 		"one is not known": {[]Able{{"a", clever{}}, {"b", nil}}, []Gap{
-			{ID: "hide", Text: "hide: a can't do it, and what b can do is not known"}}},
+			{IDs: []string{"hide"}, Text: "hide: a can't do it, and what b can do is not known"}}},
 		"none is known": {[]Able{{"a", nil}}, nil},
 		"there is none": {nil, []Gap{
-			{ID: "reply", Fatal: true, Text: "reply: the channel has no source that could do it"},
-			{ID: "like", Fatal: true, Text: "like: the channel has no source that could do it"},
-			{ID: "hide", Fatal: true, Text: "hide: the channel has no source that could do it"}}},
+			{IDs: []string{"reply", "like", "hide"}, Fatal: true, Text: "reply, like, hide: the channel has no source that could do them"}}},
 	} {
 		got := Gaps(actions, test.sources)
 		if diff := cmp.Diff(test.want, got); diff != "" {

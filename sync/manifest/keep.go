@@ -72,7 +72,7 @@ func (k *Keeper) look(ctx context.Context) (next time.Duration) {
 		k.Log.Warn("SocialHub took the manifest and shows it otherwise", slog.String("differs", strings.Join(r.Left, "; ")))
 	}
 	if r.Sent {
-		k.Log.Info("manifest repaired", slog.String("changes", strings.Join(r.Lines, "; ")))
+		k.Log.Info("manifest brought up to date", slog.String("changes", strings.Join(r.Lines, "; ")))
 	}
 	k.said, k.left = "", r.Left
 	return lookEvery

@@ -58,8 +58,8 @@ func TestTheManifestIsComparedHourlyAndChangedOnlyWhenItDiffers(t *testing.T) {
 			t.Errorf("without action: sent %q", sent)
 		}
 		stop()
-		const repaired = `level=INFO msg="manifest repaired" changes=`
-		if log := r.log.String(); strings.Count(log, repaired) != 3 || strings.Count(log, "\n") != 3 || strings.Contains(log, secretText) {
+		const updated = `level=INFO msg="manifest brought up to date" changes=`
+		if log := r.log.String(); strings.Count(log, updated) != 3 || strings.Count(log, "\n") != 3 || strings.Contains(log, secretText) {
 			t.Errorf("the log is:\n%s", log)
 		}
 	})
@@ -208,7 +208,7 @@ func TestWhatSocialHubShowsOtherwiseIsSentOnlyOnce(t *testing.T) {
 		if sent := r.changed(); len(sent) != 1 {
 			t.Errorf("sent %d times", len(sent))
 		}
-		// It is still repaired when something else is wrong.
+		// It is still updated when something else is wrong.
 		r.client.ChangeManifest(t.Context(), &socialhub.Manifest{Inbox: &socialhub.Inbox{}})
 		r.changed()
 		after(2 * time.Hour)
