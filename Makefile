@@ -1,8 +1,12 @@
-.PHONY: build test bench ci torture
+.PHONY: build package test bench ci torture
 
 # One static binary; `go version -m socialhub-sync` tells what it was built from.
 build:
 	CGO_ENABLED=0 go build -trimpath -o socialhub-sync .
+
+# What a release consists of, in dist: `make package VERSION=1.2.3`.
+package:
+	scripts/package "$(VERSION)"
 
 test:
 	scripts/test

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"socialhub-sync/app/config"
@@ -20,8 +19,12 @@ import (
 
 // App is the daemon as a value.
 type App struct {
+	// Tell, if set before Start, hears in a few words what Start waits for.
+	Tell func(words string)
+
 	config   *config.Config
 	log      *slog.Logger
+	store    *store.Store
 	server   *listen.Server
 	cleanups []cleanup
 	engine   *sync.Engine
@@ -81,6 +84,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.store = s
 	a.later("database", func(context.Context) error { return s.Close() })
 	engine, closeClients, err := NewEngine(a.config, s, a.log, nil)
 	if err != nil {
@@ -93,6 +97,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 		handler := web.New(s, a.shown(), a.receiver(s), Version(), a.log)
 		a.later("counts", func(context.Context) error { handler.Close(); return nil })
 		a.server.Serve(handler)
+		a.warnOfReaders()
 		engine.Manifests = a.manifests()
 		a.later("listener", a.server.Close)
 	}
@@ -136,12 +141,17 @@ func (a *App) clean(ctx context.Context) error {
 
 // openStore opens and migrates the database. One that does not answer is waited for; it is logged once.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
-	url := a.config.Database.Reveal()
+	url, tell := a.config.Database.Reveal(), a.Tell
+	if tell == nil {
+		tell = func(string) {}
+	}
+	tell("connecting to the database")
 	for failures := 0; ; failures++ {
-		s, err := OpenStore(ctx, url)
+		s, err := openStore(ctx, url, tell)
 		if err == nil || !store.Unreachable(err) {
 			return s, err
 		}
+		tell("the database does not answer; waiting for it")
 		if failures == 0 {
 			a.log.Error("database can't be reached, trying again until it answers", slog.Any("error", err))
 		}
@@ -155,30 +165,17 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 
 // OpenStore opens a database and migrates it.
 func OpenStore(ctx context.Context, url string) (*store.Store, error) {
+	return openStore(ctx, url, func(string) {})
+}
+
+func openStore(ctx context.Context, url string, tell func(words string)) (*store.Store, error) {
 	s, err := store.Open(ctx, url)
 	if err != nil {
 		return nil, err
 	}
+	tell("bringing the database up to date")
 	if _, err := s.Migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// Version is the version and commit of this build.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	version, dirty := info.Main.Version, ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && (version == "" || version == "(devel)"):
-			version = s.Value[:min(12, len(s.Value))]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "+changes"
-		}
-	}
-	return version + dirty
 }
