@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -185,6 +186,25 @@ func TestAnAppWithoutAnAddressListensNowhere(t *testing.T) {
 		t.Errorf("it listens on %q", a.Addr())
 	}
 	stop(t, a)
+}
+
+func TestAListenerThatStrangersReachIsToldAtTheStart(t *testing.T) {
+	t.Parallel()
+	for listen, told := range map[string]bool{"127.0.0.1:0": false, "[::1]:0": false, "0.0.0.0:0": true, ":0": true} {
+		w := newWorld(t)
+		var log bytes.Buffer
+		a, err := app.New(w.config(t, listen, w.database()), slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		stop(t, a)
+		if strings.Contains(log.String(), "level=WARN msg=\"whoever reaches `listen` can read the status page") != told {
+			t.Errorf("%s: the log is\n%s", listen, &log)
+		}
+	}
 }
 
 func TestAPortThatIsTakenIsToldByNew(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 
 	"socialhub-sync/app/config"
@@ -19,7 +21,7 @@ import (
 // NewEngine makes the engine that a config describes, on an open store. The returned function closes the
 // connections to SocialHub; call it when the engine has stopped.
 func NewEngine(c *config.Config, s *store.Store, log *slog.Logger, backfill *sync.Backfill) (*sync.Engine, func(), error) {
-	o := sync.Options{Store: s, Logger: log, Owner: owner(), LeaseTTL: c.Lease, Backfill: backfill}
+	o := sync.Options{Store: s, Logger: log, Owner: owner(), LeaseTTL: c.Lease, Retention: c.Retention, Backfill: backfill}
 	ids := make(map[string]string)
 	for _, ch := range c.Channels {
 		client, err := NewClient(c, &ch)
@@ -95,6 +97,20 @@ func (a *App) listenOptions() listen.Options {
 		}
 	}
 	return o
+}
+
+// warnOfReaders tells whoever started the daemon that strangers may read what it shows.
+func (a *App) warnOfReaders() {
+	if tcp, ok := a.server.Addr().(*net.TCPAddr); ok && foreign(tcp.AddrPort().Addr().Unmap()) {
+		a.log.Warn("whoever reaches `listen` can read the status page and the metrics, which have names and ids; let only /webhook/ through from outside",
+			slog.String("listen", a.Addr()))
+	}
+}
+
+// foreign tells whether an address that is listened on can be reached from other networks than a private one. Of all
+// addresses of a machine one may be.
+func foreign(addr netip.Addr) bool {
+	return !addr.IsLoopback() && !addr.IsPrivate() && !addr.IsLinkLocalUnicast()
 }
 
 // receiver takes what SocialHub tells of the channels that have a webhook. The engine must be there already.

@@ -86,6 +86,8 @@ type Options struct {
 	Files *fetch.Client
 	// Manifests are the manifests to keep as they are here, by channelId. The webhooks in them must be answered already.
 	Manifests map[string]manifest.Desired
+	// Retention is how long the store keeps what nobody needs any more; the zero value keeps all.
+	Retention store.Retention
 	// Backfill, if set, makes the engine read history instead of polling on schedule.
 	Backfill *Backfill
 }
@@ -98,6 +100,8 @@ type Engine struct {
 	health     health
 	tally      tally
 	room       room
+	// looked and renewed are the beats of the loops that run as long as the engine.
+	looked, renewed pulse
 
 	mu      gosync.Mutex
 	running map[store.PollKey]*runningPoll
@@ -126,6 +130,8 @@ func New(o Options) *Engine {
 	}
 	e.health.log = o.Logger
 	e.room.init(o.Backfill)
+	e.looked.beat()
+	e.renewed.beat()
 	for i := range o.Sources {
 		e.sources[o.Sources[i].Name] = &o.Sources[i]
 	}
@@ -146,7 +152,8 @@ func (e *Engine) Run(ctx context.Context) error {
 		return stopped(ctx, err)
 	}
 	w, end := e.begin(ctx)
-	w.group.Go(func() { e.every(w.soft, tickEvery, func() { e.tick(w) }) })
+	w.group.Go(func() { e.every(w.soft, tickEvery, func() { e.tick(w); e.looked.beat() }) })
+	w.group.Go(func() { e.every(w.soft, upkeepTick, func() { e.upkeep(w.soft) }) })
 	<-ctx.Done()
 	return end()
 }
@@ -182,7 +189,7 @@ func (e *Engine) begin(ctx context.Context) (w *work, end func() error) {
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
-		e.every(renewal, e.LeaseTTL/3, func() { e.renew(renewal) })
+		e.every(renewal, e.LeaseTTL/3, func() { e.renew(renewal); e.renewed.beat() })
 	}()
 	return w, func() error {
 		stop()

@@ -52,6 +52,9 @@ func (cmd *listActionsCommand) Run(e *env) error {
 	switch {
 	case listed > 0:
 		t.flush()
+		if !cmd.All {
+			fmt.Fprintln(e.Out, "\nLook at the source whether it was done. `socialhub-sync actions retry ACTION` does it again, `dismiss ACTION` takes it off the list.")
+		}
 	case cmd.All:
 		fmt.Fprintln(e.Out, "no action is under way, and none needs a person")
 	default:
@@ -92,8 +95,13 @@ func (ids *actionIDs) each(e *env, done string, change func(*store.Store, contex
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.Out, "%s %s\n", plural(len(changed), "action"), done)
 	missing := slices.DeleteFunc(slices.Clone(ids.IDs), func(id string) bool { return slices.Contains(changed, id) })
+	switch {
+	case len(changed) == 0 && len(missing) == 0:
+		fmt.Fprintln(e.Out, "no action needs a person")
+	case len(changed) > 0:
+		fmt.Fprintf(e.Out, "%s %s\n", plural(len(changed), "action"), done)
+	}
 	if len(missing) > 0 {
 		return fmt.Errorf("no action that needs a person: %s", strings.Join(missing, ", "))
 	}

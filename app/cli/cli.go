@@ -59,11 +59,21 @@ type commands struct {
 	Adopt    adoptCommand    `cmd:"" help:"Learn the _id of tickets from a CSV of networkItemId,_id."`
 	Actions  actionsCommand  `cmd:"" help:"List what the team did in SocialHub and that needs a person; do it again or dismiss it."`
 	Manifest manifestCommand `cmd:"" help:"Show what a channel's team can do, and make it as the config has it."`
+	Export   exportCommand   `cmd:"" help:"Write which items are which tickets, without content, as CSV."`
+	Import   importCommand   `cmd:"" help:"Take over tickets from another database, or from another program."`
+	Forget   forgetCommand   `cmd:"" help:"Erase what is here about items, and take them from no source again."`
+	Doctor   doctorCommand   `cmd:"" help:"Look for what is wrong with the database, and say what mends it; changes nothing."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to this version's schema."`
 	Adapters adaptersCommand `cmd:"" help:"List the adapters and their settings."`
-	Demo     demoCommand     `cmd:"" help:"See it work: no config, account, server or network needed."`
-	Sandbox  sandboxCommand  `cmd:"" help:"Run a stand-in for SocialHub to try things against."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	// The field's name is taken by the flag.
+	ConfigCmd  configCommand      `cmd:"" name:"config" help:"Print the JSON schema of the config file, for editors."`
+	Completion completionCommand  `cmd:"" help:"Print the completions for a shell."`
+	Man        manCommand         `cmd:"" hidden:"" help:"Print the manual page."`
+	Names      namesCommand       `cmd:"" hidden:"" help:"Print names for completions."`
+	Health     healthcheckCommand `cmd:"" hidden:"" name:"healthcheck" help:"Ask the daemon on this machine whether it is ready."`
+	Demo       demoCommand        `cmd:"" help:"See it work: no config, account, server or network needed."`
+	Sandbox    sandboxCommand     `cmd:"" help:"Run a stand-in for SocialHub to try things against."`
+	Version    versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // env is what a command's Run gets.

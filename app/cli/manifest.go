@@ -128,7 +128,10 @@ func (cmd *manifestApplyCommand) Run(e *env) error {
 		if len(r.Left) > 0 {
 			return fmt.Errorf("SocialHub took it and shows it otherwise: %s", strings.Join(r.Left, "; "))
 		}
-		if r.Sent {
+		switch {
+		case r.Sent && len(r.Lines) == 0:
+			fmt.Fprintln(e.Out, "the webhook is registered anew")
+		case r.Sent:
 			fmt.Fprintln(e.Out, "applied")
 		}
 		return nil
@@ -156,7 +159,11 @@ func (e *env) tellGaps(ctx context.Context, ch *channelAt) error {
 		if gap.Fatal {
 			fatal, level = true, "error"
 		}
-		fmt.Fprintf(e.Err, "%s: action %s\n", level, gap.Text)
+		noun := "action"
+		if len(gap.IDs) > 1 {
+			noun = "actions"
+		}
+		fmt.Fprintf(e.Err, "%s: %s %s\n", level, noun, gap.Text)
 	}
 	if fatal {
 		return errSaid

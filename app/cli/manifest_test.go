@@ -143,7 +143,7 @@ func TestAManifestIsComparedAndApplied(t *testing.T) {
 	out, _ = r.run(oneReply, 0, "manifest", "diff", "support", "--exit-code")
 	r.expect("diff after it", out, "no difference\n")
 	out, _ = r.run(oneReply, 0, "manifest", "apply", "support", "--webhook")
-	r.expect("apply with the webhook", out, "no difference\napplied\n")
+	r.expect("apply with the webhook", out, "no difference\nthe webhook is registered anew\n")
 	out, _ = r.run(oneReply, 0, "manifest", "show", "support")
 	for _, want := range []string{`"ticketActions": [`, `"maxLength": 500`, `"de": "Antworten"`, `"url": "` + r.env["HOOK"] + `?v=`} {
 		if !strings.Contains(out, want) {
@@ -166,7 +166,7 @@ func TestAManifestThatCannotBeAppliedSaysWhy(t *testing.T) {
 		want    string
 	}{
 		"no source can do it": {keys: like, args: []string{"apply", "support"}, code: 1,
-			want: "error: action like: no source of the channel can do a button (talking, silent); take the action out"},
+			want: "error: action like: no source of the channel can do it (talking, silent); take it out"},
 		"diff of what no source can do": {keys: like, args: []string{"diff", "support"}, code: 1, want: "error: action like: no source"},
 		"the receiver is down": {spoil: func(r *manifestRig) { r.down.Store(true) }, keys: oneReply, args: []string{"apply", "support"}, code: 1,
 			want: "error: SocialHub's test request to the webhook http://127.0.0.1:"},
@@ -202,7 +202,7 @@ func TestCheckSaysWhatTheSourcesCanDo(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ keys, replies, want string }{
 		"some can":   {oneReply, "false", `WARNING: reply: silent can't do it; the team is told so if it tries with a ticket of that source`},
-		"none can":   {"    actions: [{type: delete}]\n", "false", "FAILED: delete: no source of the channel can do a delete (talking, silent); "},
+		"none can":   {"    actions: [{type: delete}]\n", "false", "FAILED: delete: no source of the channel can do it (talking, silent); "},
 		"all can":    {oneReply, "true", "1 action, each source can do them"},
 		"no webhook": {"    actions: [{type: reply}]\n", "true", "WARNING: the channel has no webhook, so nothing is heard of what the team does"},
 		"no actions": {"", "false", ""},

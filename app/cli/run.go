@@ -12,6 +12,7 @@ import (
 
 	"socialhub-sync/app"
 	"socialhub-sync/app/config"
+	"socialhub-sync/app/systemd"
 	"socialhub-sync/store"
 	"socialhub-sync/sync"
 )
@@ -49,7 +50,12 @@ func daemon(e *env, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Start(e.ctx); err != nil {
+	service := systemd.NewService(e.LookupEnv, os.Getpid(), e.log)
+	a.Tell = service.Status
+	started := service.Starting()
+	err = a.Start(e.ctx)
+	started()
+	if err != nil {
 		if e.ctx.Err() != nil { // told to stop before it ran
 			e.log.Info("stopped")
 			return nil
@@ -58,7 +64,9 @@ func daemon(e *env, c *config.Config) error {
 	}
 	e.log.Info("running", slog.String("version", app.Version()), slog.Int("channels", len(c.Channels)), slog.Int("sources", len(c.Sources)),
 		slog.String("listen", a.Addr()))
+	stopping := service.Run(a.Check)
 	<-e.ctx.Done()
+	stopping()
 	e.log.Info("stopping; a second signal stops at once")
 	if err := a.Stop(context.WithoutCancel(e.ctx)); err != nil {
 		return err

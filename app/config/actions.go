@@ -16,31 +16,31 @@ import (
 // The levels of a channel's manifest as they are written.
 type (
 	actionKeys struct {
-		Type         socialhub.ActionType `yaml:"type"`
-		ID           string               `yaml:"id"`
-		Label        *strictyaml.Node     `yaml:"label"`
-		Approval     bool                 `yaml:"approval"`
-		ForceTagging bool                 `yaml:"force_tagging"`
-		MaxLength    int                  `yaml:"max_length"`
-		Timeout      string               `yaml:"timeout"`
-		Attachments  bool                 `yaml:"attachments"`
-		NoText       bool                 `yaml:"no_text"`
-		Options      *strictyaml.Node     `yaml:"options"`
+		Type         socialhub.ActionType `yaml:"type" doc:"Needed. What the action is."`
+		ID           string               `yaml:"id" doc:"What SocialHub knows the action by; the type if left out."`
+		Label        *strictyaml.Node     `yaml:"label" doc:"What the team reads on it. Only a button needs one."`
+		Approval     bool                 `yaml:"approval" doc:"Whether a second person has to agree. Not for a delete."`
+		ForceTagging bool                 `yaml:"force_tagging" doc:"Whether the ticket needs a tag first."`
+		MaxLength    int                  `yaml:"max_length" doc:"The most characters of a reply; no limit if left out."`
+		Timeout      string               `yaml:"timeout" doc:"How long after its creation on its network an item can be acted on, such as 24h or 7d. Not for a delete."`
+		Attachments  bool                 `yaml:"attachments" doc:"Whether a reply may have a file."`
+		NoText       bool                 `yaml:"no_text" doc:"Whether a reply has a file or a text, not both."`
+		Options      *strictyaml.Node     `yaml:"options" doc:"What the team chooses from with a reply."`
 	}
 	optionKeys struct {
-		ID          string           `yaml:"id"`
-		Label       *strictyaml.Node `yaml:"label"`
-		Description *strictyaml.Node `yaml:"description"`
+		ID          string           `yaml:"id" doc:"Needed. What the source gets."`
+		Label       *strictyaml.Node `yaml:"label" doc:"Needed. What the team reads."`
+		Description *strictyaml.Node `yaml:"description" doc:"What the team reads below it."`
 	}
 	sidebarKeys struct {
-		ID    string           `yaml:"id"`
-		Label *strictyaml.Node `yaml:"label"`
-		Tree  string           `yaml:"tree"`
+		ID    string           `yaml:"id" doc:"What SocialHub knows the sidebar by."`
+		Label *strictyaml.Node `yaml:"label" doc:"What the team reads above it."`
+		Tree  string           `yaml:"tree" doc:"Needed. The tickets of the thread, with their root or without."`
 	}
 	labelKeys struct {
-		EN string `yaml:"en"`
-		DE string `yaml:"de"`
-		FR string `yaml:"fr"`
+		EN string `yaml:"en" doc:"In English."`
+		DE string `yaml:"de" doc:"In German."`
+		FR string `yaml:"fr" doc:"In French."`
 	}
 )
 

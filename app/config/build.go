@@ -24,37 +24,50 @@ const (
 // The levels of the file as they are written; config, channel and source make of them what the program uses.
 type (
 	fileKeys struct {
-		Database       sources.Secret   `yaml:"database"`
-		APIURL         string           `yaml:"api_url"`
-		Listen         string           `yaml:"listen"`
-		PublicURL      string           `yaml:"public_url"`
-		TLS            *tlsKeys         `yaml:"tls"`
-		TrustedProxies []network        `yaml:"trusted_proxies"`
-		Lease          time.Duration    `yaml:"lease"`
-		Channels       *strictyaml.Node `yaml:"channels"`
-		Sources        *strictyaml.Node `yaml:"sources"`
+		Database       sources.Secret   `yaml:"database" doc:"Where the state is kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/DATABASE, which several instances may share. A relative PATH starts in $STATE_DIRECTORY (systemd: StateDirectory=), or else in the working directory."`
+		APIURL         string           `yaml:"api_url" doc:"SocialHub's API. http is for a host on this machine only, such as the sandbox."`
+		Listen         string           `yaml:"listen" doc:"HOST:PORT of the status page, the metrics and the webhooks; :8080 listens on all interfaces, an empty text turns it off."`
+		PublicURL      string           `yaml:"public_url" doc:"How SocialHub reaches listen, such as https://sync.example.com, with the path that a proxy in front takes away, if any. Empty if SocialHub can't reach it."`
+		TLS            *tlsKeys         `yaml:"tls" doc:"TLS on listen, if no proxy in front does that: with files, or with a certificate by ACME."`
+		TrustedProxies []network        `yaml:"trusted_proxies" doc:"The proxies in front, by address or network, such as 127.0.0.1 or 10.0.0.0/8. The log of refused requests then names the client that they tell in X-Forwarded-For."`
+		Lease          time.Duration    `yaml:"lease" doc:"How long the work of an instance that died or hangs waits until another one, or the next start, takes it over. A request to SocialHub is given up after two thirds of it at the earliest, so below 45s a slow answer may be lost."`
+		Retention      retentionKeys    `yaml:"retention" doc:"How long is kept what nobody needs any more; 0 is for ever."`
+		Channels       *strictyaml.Node `yaml:"channels" doc:"Needed. SocialHub's Custom Channels by a name of yours. No two may have tokens of the same channel."`
+		Sources        *strictyaml.Node `yaml:"sources" doc:"Needed. The places to pull from. A source is known by its name: under a new name it starts from the beginning."`
 	}
 	channelKeys struct {
-		AccessToken sources.Secret `yaml:"access_token"`
-		Concurrency int            `yaml:"concurrency"`
-		RateLimit   float64        `yaml:"rate_limit"`
+		AccessToken sources.Secret `yaml:"access_token" doc:"Needed. The access token from the channel's settings in SocialHub."`
+		Concurrency int            `yaml:"concurrency" doc:"The most requests at a time."`
+		RateLimit   float64        `yaml:"rate_limit" doc:"The most requests per second, such as 2.5; 0 is no limit of our own. SocialHub's limit is kept in any case."`
 		// Webhook is read by itself, as its defaults depend on the top level.
-		Webhook *strictyaml.Node `yaml:"webhook"`
+		Webhook *strictyaml.Node `yaml:"webhook" doc:"How SocialHub tells what the team does (replies, buttons), at /webhook/ and the channelId. Without it nothing comes back."`
 		// These three are read in actions.go.
-		Actions   *strictyaml.Node `yaml:"actions"`
-		Sidebar   *strictyaml.Node `yaml:"sidebar"`
-		Templates *strictyaml.Node `yaml:"templates"`
+		Actions   *strictyaml.Node `yaml:"actions" doc:"What the team can do with a ticket. Without this key SocialHub's actions stay as they are, an empty list takes them all away."`
+		Sidebar   *strictyaml.Node `yaml:"sidebar" doc:"What the team sees beside a ticket: the tickets of its thread. Without this key SocialHub's stays as it is, an empty list takes it away."`
+		Templates *strictyaml.Node `yaml:"templates" doc:"Texts for actions of the type template_reply, beside those that the sources know."`
 	}
 	sourceKeys struct {
-		Adapter         string           `yaml:"adapter"`
-		Channel         string           `yaml:"channel"`
-		Schedule        string           `yaml:"schedule"`
-		Reset           bool             `yaml:"reset"`
-		OnDelete        sync.OnDelete    `yaml:"on_delete"`
-		MassChangeLimit int              `yaml:"mass_change_limit"`
-		Settings        *strictyaml.Node `yaml:"settings"`
+		Adapter         string           `yaml:"adapter" doc:"Needed. The kind of source."`
+		Channel         string           `yaml:"channel" doc:"Needed. The name of the channel that gets the tickets."`
+		Schedule        string           `yaml:"schedule" doc:"When to poll: five fields (minute, hour, day of the month, month, day of the week), @hourly, @daily and the like, or @every and a duration. Times are local; CRON_TZ=Europe/Berlin before them names another zone."`
+		Reset           bool             `yaml:"reset" doc:"Whether changed content brings a ticket that is done back into the inbox."`
+		OnDelete        sync.OnDelete    `yaml:"on_delete" doc:"When an item is deleted in the source: keep the ticket as it is, or redact it (its text becomes a short note, its pictures and attachments go)."`
+		MassChangeLimit int              `yaml:"mass_change_limit" doc:"The most tickets that one poll may change. Of more, all changes are held until a person says resume; 0 is no limit. New tickets and a backfill are not limited."`
+		Settings        *strictyaml.Node `yaml:"settings" doc:"What the adapter needs to know."`
 	}
 )
+
+// What holds for keys that the file leaves out.
+
+func usualFile() fileKeys {
+	return fileKeys{Database: sources.NewSecret(DefaultDatabase), APIURL: DefaultAPIURL, Listen: DefaultListen, Lease: DefaultLease, Retention: usualRetention()}
+}
+
+func usualChannel() channelKeys { return channelKeys{Concurrency: DefaultConcurrency} }
+
+func usualSource() sourceKeys {
+	return sourceKeys{Schedule: DefaultSchedule, Reset: true, OnDelete: sync.Keep, MassChangeLimit: DefaultMassChangeLimit}
+}
 
 // reader is one reading of one file.
 type reader struct {
@@ -69,7 +82,7 @@ func (r *reader) config(root *strictyaml.Node, c *Config) {
 		r.Fault(root.Place, "the file is empty; a minimal one is "+minimal)
 		return
 	}
-	keys := fileKeys{Database: sources.NewSecret(DefaultDatabase), APIURL: DefaultAPIURL, Listen: DefaultListen, Lease: DefaultLease}
+	keys := usualFile()
 	r.Decode(root, &keys)
 	if root.Kind != strictyaml.Mapping {
 		return
@@ -84,6 +97,7 @@ func (r *reader) config(root *strictyaml.Node, c *Config) {
 	r.listener(root, &keys, c)
 	c.Lease = keys.Lease
 	r.Check(root, "lease", checkLease(keys.Lease))
+	c.Retention = r.retention(root, &keys.Retention)
 	channels := r.named(root, "channels", minimalChannels)
 	owners := make(map[string]string)
 	for _, e := range channels {
@@ -97,7 +111,10 @@ func (r *reader) config(root *strictyaml.Node, c *Config) {
 // maxName is the most characters of a name: names stand in logs, metrics and addresses.
 const maxName = 64
 
-var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+// namePattern is what a name must match, also by the JSON schema.
+const namePattern = `^[a-z0-9][a-z0-9._-]{0,63}$`
+
+var validName = regexp.MustCompile(namePattern)
 
 // named returns the entries of channels or sources, of which there must be at least one, with their names checked.
 func (r *reader) named(root *strictyaml.Node, key, example string) []strictyaml.Entry {
@@ -122,7 +139,7 @@ func (r *reader) named(root *strictyaml.Node, key, example string) []strictyaml.
 // channel reads one channel; owners maps the channelId of each one before it to its path, top has what the top level says.
 func (r *reader) channel(e strictyaml.Entry, owners map[string]string, top *Config) Channel {
 	n := e.Value
-	keys := channelKeys{Concurrency: DefaultConcurrency}
+	keys := usualChannel()
 	r.Decode(n, &keys)
 	if n.Kind != strictyaml.Mapping && n.Kind != strictyaml.Empty {
 		return Channel{}
@@ -152,7 +169,7 @@ func (r *reader) channel(e strictyaml.Entry, owners map[string]string, top *Conf
 // source reads one source.
 func (r *reader) source(e strictyaml.Entry, channels []strictyaml.Entry) Source {
 	n := e.Value
-	keys := sourceKeys{Schedule: DefaultSchedule, Reset: true, OnDelete: sync.Keep, MassChangeLimit: DefaultMassChangeLimit}
+	keys := usualSource()
 	r.Decode(n, &keys)
 	if n.Kind != strictyaml.Mapping && n.Kind != strictyaml.Empty {
 		return Source{}

@@ -15,6 +15,7 @@ import (
 	"socialhub-sync/app/config/strictyaml"
 	"socialhub-sync/socialhub"
 	"socialhub-sync/sources"
+	"socialhub-sync/store"
 	"socialhub-sync/sync"
 )
 
@@ -65,6 +66,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Lease is how long the work of a process that died waits for another one, [MinLease] to [MaxLease].
 	Lease time.Duration
+	// Retention is how long is kept what nobody needs any more.
+	Retention store.Retention
 	// Channels and Sources are in the order of the file.
 	Channels []Channel
 	Sources  []Source

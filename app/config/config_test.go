@@ -20,6 +20,7 @@ import (
 	"socialhub-sync/socialhub"
 	"socialhub-sync/sources"
 	"socialhub-sync/sources/builtin"
+	"socialhub-sync/store"
 	"socialhub-sync/sync"
 )
 
@@ -177,11 +178,12 @@ func TestDefaultsFillWhatTheFileLeavesOut(t *testing.T) {
 	}
 	want := &Config{
 		File: "testdata/good/least.yaml", Dir: dir,
-		Database: sources.NewSecret("sqlite:/var/lib/socialhub-sync/socialhub-sync.db"),
-		APIURL:   "https://api.socialhub.io",
-		Listen:   "127.0.0.1:8080",
-		Lease:    time.Minute,
-		Channels: []Channel{{Name: "support", Token: parsed(t, token(1)), Concurrency: 8}},
+		Database:  sources.NewSecret("sqlite:/var/lib/socialhub-sync/socialhub-sync.db"),
+		APIURL:    "https://api.socialhub.io",
+		Listen:    "127.0.0.1:8080",
+		Lease:     time.Minute,
+		Retention: store.Retention{Actions: 30 * 24 * time.Hour, Polls: 30 * 24 * time.Hour},
+		Channels:  []Channel{{Name: "support", Token: parsed(t, token(1)), Concurrency: 8}},
 		Sources: []Source{{
 			Name: "app-reviews", Adapter: adapters[0], Channel: "support",
 			Schedule: cron.Every(5 * time.Minute), ScheduleText: "@every 5m",
@@ -428,4 +430,13 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestRetentionHasBoundsAndMayBeForEver(t *testing.T) {
+	t.Parallel()
+	text := least("      url: https://example.com\n")
+	got := load(t, text+"retention: {actions: 0, tickets: 2160h}\n").Retention
+	if want := (store.Retention{Polls: DefaultRetention, Tickets: 2160 * time.Hour}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 }

@@ -76,7 +76,7 @@ func TestTheExampleHasEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, level := range []reflect.Type{
-		reflect.TypeFor[fileKeys](), reflect.TypeFor[tlsKeys](), reflect.TypeFor[acmeKeys](), reflect.TypeFor[channelKeys](),
+		reflect.TypeFor[fileKeys](), reflect.TypeFor[retentionKeys](), reflect.TypeFor[tlsKeys](), reflect.TypeFor[acmeKeys](), reflect.TypeFor[channelKeys](),
 		reflect.TypeFor[webhookKeys](), reflect.TypeFor[actionKeys](), reflect.TypeFor[sidebarKeys](), reflect.TypeFor[templateKeys](), reflect.TypeFor[sourceKeys](),
 	} {
 		for field := range level.Fields() {

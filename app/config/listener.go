@@ -38,15 +38,15 @@ type ACME struct {
 // The keys under `tls` as they are written.
 type (
 	tlsKeys struct {
-		CertFile string    `yaml:"cert_file"`
-		KeyFile  string    `yaml:"key_file"`
-		ACME     *acmeKeys `yaml:"acme"`
+		CertFile string    `yaml:"cert_file" doc:"The certificate with those that it leads to, in PEM. Renewed files are taken up within seconds."`
+		KeyFile  string    `yaml:"key_file" doc:"The certificate's key, in PEM."`
+		ACME     *acmeKeys `yaml:"acme" doc:"A certificate by ACME, whose terms you agree to by that. Port 443 of each name must lead to listen."`
 	}
 	acmeKeys struct {
-		Domains   []string `yaml:"domains"`
-		Email     string   `yaml:"email"`
-		Cache     string   `yaml:"cache"`
-		Directory string   `yaml:"directory"`
+		Domains   []string `yaml:"domains" doc:"The names that the certificate is for; the one in public_url if left out."`
+		Email     string   `yaml:"email" doc:"An address for the ACME server to write to."`
+		Cache     string   `yaml:"cache" doc:"The folder for keys and certificates, in $STATE_DIRECTORY or else the working directory; acme beside the database's file if left out."`
+		Directory string   `yaml:"directory" doc:"The address of the ACME server."`
 	}
 )
 

@@ -14,10 +14,10 @@ import (
 
 // templateKeys are those of a template as they are written.
 type templateKeys struct {
-	ID        string           `yaml:"id"`
-	Name      string           `yaml:"name"`
-	Text      labelKeys        `yaml:"text"`
-	Variables *strictyaml.Node `yaml:"variables"`
+	ID        string           `yaml:"id" doc:"Needed. What the source gets."`
+	Name      string           `yaml:"name" doc:"What the team reads; the id if left out."`
+	Text      labelKeys        `yaml:"text" doc:"Needed. The text, with gaps such as {{firstName}}; a language without a text is left out."`
+	Variables *strictyaml.Node `yaml:"variables" doc:"What fills each gap: text, number, or a JSON schema."`
 }
 
 // variableKinds are the short forms for what fills a gap.
@@ -28,7 +28,7 @@ var schemaTypes = []string{"string", "number", "integer", "boolean", "array", "o
 
 var (
 	// validVariable is ours: what is easy to tell from the text around it.
-	validVariable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+	validVariable = regexp.MustCompile(variablesPattern)
 	gap           = regexp.MustCompile(`\{\{([^{}]*)\}\}`)
 )
 

@@ -32,11 +32,13 @@ type Webhook struct {
 
 // webhookKeys are the keys under a channel's `webhook` as they are written.
 type webhookKeys struct {
-	Secret    sources.Secret `yaml:"secret"`
-	URL       string         `yaml:"url"`
-	Manage    bool           `yaml:"manage"`
-	Tolerance time.Duration  `yaml:"tolerance"`
+	Secret    sources.Secret `yaml:"secret" doc:"Needed. What SocialHub signs with, such as the output of openssl rand -hex 32."`
+	URL       string         `yaml:"url" doc:"Where SocialHub sends to, if that is not public_url with /webhook/ and the channelId."`
+	Manage    bool           `yaml:"manage" doc:"Whether to register the webhook in SocialHub, and again whenever it is gone."`
+	Tolerance time.Duration  `yaml:"tolerance" doc:"How far the time of a request may be from this machine's clock."`
 }
+
+func usualWebhook() webhookKeys { return webhookKeys{Tolerance: DefaultTolerance} }
 
 // webhook reads a channel's webhook; c has what the top level says.
 func (r *reader) webhook(channel *strictyaml.Node, channelID string, c *Config) *Webhook {
@@ -44,7 +46,7 @@ func (r *reader) webhook(channel *strictyaml.Node, channelID string, c *Config) 
 	if n == nil {
 		return nil
 	}
-	keys := webhookKeys{Tolerance: DefaultTolerance}
+	keys := usualWebhook()
 	r.Decode(n, &keys)
 	if n.Kind != strictyaml.Mapping && n.Kind != strictyaml.Empty {
 		return nil
