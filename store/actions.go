@@ -198,10 +198,12 @@ const (
 	anew = `CASE WHEN ` + over + ` AND actions.reply_id IS NULL THEN `
 )
 
-// learnIDs stores the _id of tickets that have none and makes the content due that waited for it.
+// learnIDs stores the _id of tickets that have none and makes the content due that waited for it. A skipped one is the
+// ticket of a reply, of which SocialHub was told.
 const learnIDs = `UPDATE tickets SET ticket_id = item.value->>1,
-		state = CASE WHEN state <> 'unlinked' THEN state WHEN delivered_hash = wanted_hash THEN 'synced' ELSE 'pending' END,
+		state = CASE WHEN state NOT IN ('unlinked', 'skipped') THEN state WHEN delivered_hash = wanted_hash THEN 'synced' ELSE 'pending' END,
 		due = CASE WHEN state = 'unlinked' AND coalesce(delivered_hash, '') <> wanted_hash THEN {now} ELSE due END,
 		reason = CASE WHEN state = 'unlinked' THEN '' ELSE reason END
 	FROM {each $2} AS item
-	WHERE channel_id = $1 AND network_item_id = item.value->>0 AND ticket_id IS NULL AND state IN ('pending', 'unlinked', 'rejected')`
+	WHERE channel_id = $1 AND network_item_id = item.value->>0 AND ticket_id IS NULL
+		AND (state IN ('pending', 'unlinked', 'rejected') OR state = 'skipped' AND delivered_hash = wanted_hash)`

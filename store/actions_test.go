@@ -135,7 +135,7 @@ func TestTheTimeOfAnActionThatBeginsAnewBeginsAnew(t *testing.T) {
 			if err := anew(); err != nil {
 				t.Fatal(err)
 			}
-			due, err := s.DueActions(ctx, lease, 9, nil)
+			due, err := s.DueActions(ctx, lease, 9, store.BusyActions{})
 			if err != nil || len(due) != 1 || due[0].Waited > time.Hour || due[0].Tried != 0 {
 				t.Errorf("%d: %+v, %v", i, due, err)
 			}

@@ -62,15 +62,28 @@ func scanAction(rows *sql.Rows) (*Action, error) {
 	return &a, err
 }
 
-// DueActions returns up to limit actions whose next step may be taken now, the longest due first, without those whose
-// key is busy. Of one item no action is returned that is still to be done while an earlier one is, or another one is
-// busy or begun. It returns nothing when the lease is gone.
-func (s *Store) DueActions(ctx context.Context, l DeliveryLease, limit int, busy map[string]bool) ([]*Action, error) {
+// BusyActions says which actions the caller does not want.
+type BusyActions struct {
+	// Keys are those that it has in hand already.
+	Keys map[string]bool
+	// Sources have enough to do; what is to be told of their actions is wanted all the same, unless Callbacks is true.
+	Sources   []string
+	Callbacks bool
+}
+
+// DueActions returns up to limit actions whose next step may be taken now, the longest due first, without those that are
+// busy. Of one item no action is returned that is still to be done while an earlier one is, or another one is in hand or
+// begun. It returns nothing when the lease is gone.
+func (s *Store) DueActions(ctx context.Context, l DeliveryLease, limit int, busy BusyActions) ([]*Action, error) {
 	keys := []string{}
-	for key := range busy {
+	for key := range busy.Keys {
 		keys = append(keys, clean(key))
 	}
 	param, err := array(keys)
+	if err != nil {
+		return nil, err
+	}
+	full, err := array(append([]string{}, busy.Sources...))
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +94,11 @@ func (s *Store) DueActions(ctx context.Context, l DeliveryLease, limit int, busy
 					AND e.action_key <> a.action_key
 					AND (e.state = 'performing' OR (e.happened_at, e.action_key) < (a.happened_at, a.action_key)
 						OR e.action_key IN (SELECT item.value FROM {ids $5} AS item))))
+			AND CASE WHEN a.state NOT IN ('received', 'performing') THEN NOT $7 ELSE $6 = '[]' OR coalesce((SELECT t.source FROM tickets t
+				WHERE t.channel_id = a.channel_id AND t.network_item_id = a.network_item_id), a.source) NOT IN (SELECT item.value FROM {ids $6} AS item) END
 			AND EXISTS (SELECT 1 FROM channels WHERE channel_id = $1 AND lease_owner = $2 AND lease_epoch = $3)
-		ORDER BY a.due, a.happened_at, a.action_key LIMIT $4`, `x.due, x.happened_at, x.action_key`, l.ChannelID, l.Owner, l.Epoch, limit, param)
+		ORDER BY a.due, a.happened_at, a.action_key LIMIT $4`, `x.due, x.happened_at, x.action_key`,
+		l.ChannelID, l.Owner, l.Epoch, limit, param, full, busy.Callbacks)
 	if err != nil {
 		return nil, fmt.Errorf("look for due actions: %w", err)
 	}
@@ -92,12 +108,16 @@ func (s *Store) DueActions(ctx context.Context, l DeliveryLease, limit int, busy
 // BeginAction notes that an action is being done, before it is. It stays due: whoever finds it so in a later lease knows
 // that it may have been done. It returns [ErrLeaseLost] if the lease is gone or the action is not to be done any more.
 func (s *Store) BeginAction(ctx context.Context, l DeliveryLease, key string) error {
-	n, err := s.exec(ctx, s.write, fence+` UPDATE actions SET state = 'performing', attempts = attempts + 1,
+	var n int64
+	err := againIf(deadlocked, func() (err error) {
+		n, err = s.exec(ctx, s.write, fence+` UPDATE actions SET state = 'performing', attempts = attempts + 1,
 			tried_at = coalesce(tried_at, {now}), changed_at = {now},
 			source = coalesce((SELECT t.source FROM tickets t
 				WHERE t.channel_id = $1 AND t.network_item_id = actions.network_item_id), source)
 		WHERE channel_id = $1 AND action_key = $4 AND `+undone+` AND EXISTS (SELECT 1 FROM fence)`,
-		l.ChannelID, l.Owner, l.Epoch, clean(key))
+			l.ChannelID, l.Owner, l.Epoch, clean(key))
+		return err
+	})
 	if err == nil && n == 0 {
 		err = ErrLeaseLost
 	}

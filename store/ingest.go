@@ -16,7 +16,8 @@ type Seen struct {
 }
 
 // Differing returns the positions of the items that are new, have other content, or belong to another
-// source. It is one query, whatever the number of items, and takes no lock.
+// source; those that were forgotten count as the same, see [Store.Forget]. It is one query, whatever the number of items,
+// or two if any differs, and takes no lock.
 func (s *Store) Differing(ctx context.Context, channelID, source string, items []Seen) ([]int, error) {
 	differs := make(map[Seen]bool)
 	err := s.query(ctx, s.read, func(r *sql.Rows) error {
@@ -28,12 +29,20 @@ func (s *Store) Differing(ctx context.Context, channelID, source string, items [
 		WHERE (SELECT t.wanted_hash FROM tickets t
 			WHERE t.channel_id = $1 AND t.network_item_id = item.key AND t.source = $3) IS DISTINCT FROM item.value`,
 		channelID, object(items), source)
+	var forgotten map[string]bool
+	if err == nil && len(differs) > 0 {
+		ids := make([]string, 0, len(differs))
+		for item := range differs {
+			ids = append(ids, item.NetworkItemID)
+		}
+		forgotten, err = s.forgotten(ctx, s.read, channelID, ids)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look up %d items: %w", len(items), err)
 	}
 	var positions []int
 	for i, item := range items {
-		if differs[Seen{clean(item.NetworkItemID), clean(item.Hash)}] {
+		if id := clean(item.NetworkItemID); differs[Seen{id, clean(item.Hash)}] && !forgotten[id] {
 			positions = append(positions, i)
 		}
 	}
@@ -109,12 +118,18 @@ func (s *Store) putTickets(ctx context.Context, tx *sql.Tx, channelID string, in
 	if err != nil {
 		return err
 	}
+	var forgotten map[string]bool
+	if len(current) < len(in.IDs) {
+		if forgotten, err = s.forgotten(ctx, tx, channelID, in.IDs); err != nil {
+			return err
+		}
+	}
 	var fresh, changed []row
 	var replies []string
 	for i, id := range in.IDs {
 		want := in.Decide(i, current[id])
 		switch {
-		case want == nil:
+		case want == nil || forgotten[id]:
 		case current[id] == nil:
 			fresh = append(fresh, rowOf(want))
 			if want.RootID != "" {

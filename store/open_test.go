@@ -60,7 +60,7 @@ func migrate(t *testing.T, s *store.Store) []string {
 func TestMigratingAgainDoesNothing(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, url string) {
 		s := open(t, url)
-		if diff := cmp.Diff([]string{"00001_init.sql", "00002_held.sql", "00003_actions.sql"}, migrate(t, s)); diff != "" {
+		if diff := cmp.Diff([]string{"00001_init.sql", "00002_held.sql", "00003_actions.sql", "00004_upkeep.sql"}, migrate(t, s)); diff != "" {
 			t.Error(diff)
 		}
 		if applied := migrate(t, s); applied != nil {
@@ -76,7 +76,7 @@ func TestMigratingAgainDoesNothing(t *testing.T) {
 }
 
 func TestOfManyThatMigrateAtOnceOneDoes(t *testing.T) {
-	const migrations = 3
+	const migrations = 4
 	onEachEngine(t, func(t *testing.T, url string) {
 		var all sync.WaitGroup
 		applied := make(chan string, 100)
@@ -199,12 +199,21 @@ func TestAReadOnlyStoreReadsAndNeverWrites(t *testing.T) {
 				return len(got), err
 			},
 			"DueActions": func() (int, error) {
-				got, err := s.DueActions(ctx, store.DeliveryLease{}, 9, nil)
+				got, err := s.DueActions(ctx, store.DeliveryLease{}, 9, store.BusyActions{})
 				return 1 + len(got), err
 			},
 			"StuckActions": func() (int, error) { got, err := s.StuckActions(ctx, "c", 9); return 1 + len(got), err },
 			"OpenActions":  func() (int, error) { got, err := s.OpenActions(ctx, "c", 9); return len(got), err },
 			"ActionCounts": func() (int, error) { got, err := s.ActionCounts(ctx); return len(got), err },
+			"PollHistory":  func() (int, error) { got, err := s.PollHistory(ctx, time.Hour); return 1 + len(got), err },
+			"Examine":      func() (int, error) { _, got, err := s.Examine(ctx); return len(got), err },
+			"Clock":        func() (int, error) { _, err := s.Clock(ctx); return 1, err },
+			"EachMapping": func() (int, error) {
+				return s.EachMapping(ctx, "c", func(store.Mapping) error { return nil })
+			},
+			"EachWaiting": func() (n int, err error) {
+				return n, s.EachWaiting(ctx, "c", func(*store.Ticket) error { n++; return nil })
+			},
 		}
 		for name, read := range reads {
 			if n, err := read(); n != 1 || err != nil {
@@ -236,6 +245,13 @@ func TestAReadOnlyStoreReadsAndNeverWrites(t *testing.T) {
 			"StepAction":     func() error { return s.StepAction(ctx, delivery, store.ActionStep{Key: "1", To: store.ActionReported}) },
 			"RetryActions":   func() error { _, err := s.RetryActions(ctx, "c", nil); return err },
 			"DismissActions": func() error { _, err := s.DismissActions(ctx, "c", nil); return err },
+			"Upkeep":         func() error { _, _, err := s.Upkeep(ctx, "me", store.Retention{}); return err },
+			"Saw":            func() error { return s.Saw(ctx, "c", []string{"1"}, -time.Hour) },
+			"Forget":         func() error { _, err := s.Forget(ctx, "c", []string{"2"}); return err },
+			"Import": func() error {
+				_, err := s.Import(ctx, "c", []store.Mapping{{NetworkItemID: "2", State: store.Gone}}, false)
+				return err
+			},
 			"Adopt": func() error {
 				_, err := s.Adopt(ctx, "c", []store.Link{{NetworkItemID: "1", TicketID: "t"}})
 				return err

@@ -139,29 +139,10 @@ type PollResult struct {
 	// Finished ends a backfill: it is not polled again.
 	Finished                                  bool
 	New, Changed, Unchanged, Rejected, Mended int
-}
-
-// FinishPoll stores the outcome and gives the lease back, or returns [ErrLeaseLost].
-func (s *Store) FinishPoll(ctx context.Context, l PollLease, r PollResult) error {
-	finished := 0
-	if r.Finished {
-		finished = 1
-	}
-	n, err := s.exec(ctx, s.write, `UPDATE sources SET last_poll = {now}, last_error = $5, pause = $6, next_poll = {now} + $7,
-			last_success = CASE WHEN $5 = '' THEN {now} ELSE last_success END,
-			failures = CASE WHEN $5 = '' THEN 0 ELSE failures + 1 END, let_go = CASE WHEN $5 = '' THEN 0 ELSE let_go END,
-			finished = CASE WHEN $8 = 1 THEN {now} ELSE finished END,
-			new = $9, changed = $10, unchanged = $11, rejected = $12, mended = $13, lease_owner = '', lease_until = 0
-		WHERE channel_id = $1 AND name = $2 AND backfill = $3 AND lease_epoch = $4 AND lease_owner = $14`,
-		l.ChannelID, l.Source, l.Backfill, l.Epoch, clean(r.Error), clean(r.Pause), millis(r.Next), finished,
-		r.New, r.Changed, r.Unchanged, r.Rejected, r.Mended, l.Owner)
-	if err == nil && n == 0 {
-		err = ErrLeaseLost
-	}
-	if err != nil {
-		return fmt.Errorf("store the result of the poll of %s: %w", l.Source, err)
-	}
-	return nil
+	// Took is how long the poll took.
+	Took time.Duration
+	// Seen says that the poll brought something, came to its end, and that [Store.Saw] was told of all of it.
+	Seen bool
 }
 
 // ReleasePoll gives a lease back without a result; the poll stays due.

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// DueCounts returns how many tickets of each channel are to be sent now; a channel without any is left out.
+// DueCounts returns how many tickets of each channel are to be sent now, as [Store.Due] sees it but for replies that wait
+// for their root; a channel without any is left out.
 // Its cost grows with their number.
 func (s *Store) DueCounts(ctx context.Context) (map[string]int, error) {
 	counts := make(map[string]int)
@@ -16,7 +17,10 @@ func (s *Store) DueCounts(ctx context.Context) (map[string]int, error) {
 		err := r.Scan(&id, &n)
 		counts[id] = n
 		return err
-	}, `SELECT channel_id, count(*) FROM tickets WHERE `+pending+` AND due <= {now} GROUP BY channel_id`)
+	}, `SELECT channel_id, count(*) FROM tickets t WHERE `+pending+` AND due <= {now} AND (own = 0
+			OR NOT EXISTS (SELECT 1 FROM actions a WHERE a.channel_id = t.channel_id AND a.source = t.source AND a.`+undone+` AND a.`+unended+`)
+				AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.channel_id = t.channel_id AND a.reply_id = t.network_item_id AND a.state = 'performed'))
+		GROUP BY channel_id`)
 	if err != nil {
 		return nil, fmt.Errorf("count due tickets: %w", err)
 	}

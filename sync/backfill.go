@@ -115,3 +115,27 @@ func (e *Engine) fit(ctx context.Context, src *Source, lease store.PollLease, b 
 	}
 	return differing, nil
 }
+
+// renewRefs takes over what a backfill's unchanged items are acted on with, if the adapter says it otherwise by now: a
+// version of it that could not act yet said nothing. Scheduled polls write nothing about what has not changed.
+func (e *Engine) renewRefs(ctx context.Context, lease store.PollLease, b *batch, differing []int) error {
+	if lease.Backfill == "" {
+		return nil
+	}
+	refs := make(map[string]string)
+	for n := range b.items {
+		if it := &b.items[n]; it.ref != "" && !it.deleted {
+			refs[it.key] = it.ref
+		}
+	}
+	for _, n := range differing { // they bring theirs along
+		delete(refs, b.items[n].key)
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	return e.reach(ctx, writing, func() error {
+		_, err := e.Store.RenewRefs(ctx, lease, refs)
+		return err
+	})
+}

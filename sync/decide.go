@@ -56,6 +56,9 @@ func decide(src *Source, current *store.Ticket, it *item, backfill bool, configu
 		next.WantedHash = it.hash
 		return rebase(&next, current.WantedHash), unchanged
 	}
+	if takenOver(current) {
+		it.payload.Reset = false
+	}
 	content, reason := it.encode()
 	if reason != "" {
 		next.WantedHash, next.State, next.Payload, next.Reason = it.hash, store.Rejected, "", reason
@@ -87,6 +90,10 @@ func reserved(t *store.Ticket) bool {
 	return t.Own && t.WantedHash != "" && t.WantedHash[0] != hashVersion
 }
 
+// takenOver tells whether a ticket was imported and nobody knows what it shows. The first content is sent, but brings it
+// back to nobody, and no number of such is held.
+func takenOver(t *store.Ticket) bool { return t.WantedHash == "" && t.TicketID != "" }
+
 // redacts tells whether a deletion in the source changes the ticket.
 func redacts(src *Source, current *store.Ticket) bool {
 	refused := current.State == store.Rejected && current.TicketID == "" && !current.Delivered // SocialHub never had it
@@ -111,7 +118,7 @@ func decideChanged(src *Source, t *store.Ticket, it *item, content string, backf
 	}
 	t.Backfill = backfill && (t.Backfill || t.State != store.Pending)
 	t.State, t.Reason = store.Pending, ""
-	if holds(src, t, backfill) {
+	if before != "" && holds(src, t, backfill) {
 		t.State = store.Held
 	}
 	return t, changed

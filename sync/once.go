@@ -28,6 +28,7 @@ func (e *Engine) RunOnce(ctx context.Context) error {
 	case err := <-polled:
 		if err == nil {
 			e.untilDelivered(ctx)
+			e.upkeep(ctx)
 		}
 	}
 	return end()

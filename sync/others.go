@@ -84,7 +84,7 @@ func (e *Engine) Trouble(channelID string) string {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.others.stuck {
+	if d.others.stuck && d.others.least > 0 {
 		return "another process holds the channel and has sent nothing for " + othersPatience.String() + "; see its log"
 	}
 	if d.trouble == "" {

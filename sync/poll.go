@@ -37,7 +37,8 @@ func (e *Engine) runPoll(w *work, lease store.PollLease) {
 	}
 	result := pollResult(src, found, err, lease.Failures, notBefore, time.Now())
 	result.Finished = lease.Backfill != "" && err == nil && !e.room.full()
-	e.logPoll(src, result, found, time.Since(began), err)
+	result.Took, result.Seen = time.Since(began), e.notes() && err == nil && found.Read > 0
+	e.logPoll(src, result, found, result.Took, err)
 	e.tally.pollDone(lease.PollKey, err)
 	if e.judgeHeld(w, src, lease) != nil {
 		return // taken over, or stopped: the changes are judged by the next poll
@@ -223,6 +224,12 @@ func (e *Engine) ingest(ctx context.Context, src *Source, lease store.PollLease,
 		return found, err
 	}
 	if differing, err = e.fit(ctx, src, lease, b, differing); err != nil {
+		return found, err
+	}
+	if err := e.saw(ctx, src, b); err != nil {
+		return found, err
+	}
+	if err := e.renewRefs(ctx, lease, b, differing); err != nil {
 		return found, err
 	}
 	if len(differing) == 0 && b.rereads == "" && (b.cursor == "" || b.cursor == lease.Cursor) {

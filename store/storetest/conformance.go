@@ -40,6 +40,11 @@ func Run(t *testing.T, open func(t testing.TB) *store.Store) {
 		{"Actions", actionChecks},
 		{"Replies", replyChecks()},
 		{"Together", togetherChecks},
+		{"Upkeep", upkeepChecks},
+		{"History", historyChecks},
+		{"Forget", forgetChecks},
+		{"Export", exportChecks},
+		{"Examine", examineChecks},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.checks {

@@ -58,7 +58,7 @@ func (f *fixture) dueActions(l store.DeliveryLease, busy ...string) (keys []stri
 	for _, key := range busy {
 		sending[key] = true
 	}
-	actions, err := f.store.DueActions(f.ctx, l, 99, sending)
+	actions, err := f.store.DueActions(f.ctx, l, 99, store.BusyActions{Keys: sending})
 	f.must(err)
 	for _, a := range actions {
 		keys = append(keys, a.Key)
@@ -287,7 +287,7 @@ func receivedWhole(_ *testing.T, f *fixture) {
 	f.same(f.open(), []store.Action{want})
 	look := func() store.Action {
 		f.t.Helper()
-		due, err := f.store.DueActions(f.ctx, l, 9, nil)
+		due, err := f.store.DueActions(f.ctx, l, 9, store.BusyActions{})
 		f.must(err)
 		return *due[0]
 	}
@@ -362,10 +362,11 @@ var actionChecks = slices.Concat(
 				f.step(l, store.ActionStep{Key: key, From: store.ActionReceived, To: store.ActionReceived, Wait: true, After: -late})
 			}
 			f.same(f.dueActions(l), []string{"b", "c", "a"})
-			some, err := f.store.DueActions(f.ctx, l, 1, map[string]bool{"b": true})
+			some, err := f.store.DueActions(f.ctx, l, 1, store.BusyActions{Keys: map[string]bool{"b": true}})
 			f.must(err)
 			f.same([]any{len(some), some[0].Key}, []any{1, "c"})
 		}},
+		{"what is enough already is not read", notWanted},
 		{"a channel's state tells when the next step is due", func(t *testing.T, f *fixture) {
 			next := func() (bool, time.Duration) {
 				states, err := f.store.ChannelStates(f.ctx)
@@ -466,6 +467,31 @@ var actionChecks = slices.Concat(
 		}
 	}),
 )
+
+func notWanted(_ *testing.T, f *fixture) {
+	l := f.deliverer()
+	f.put(synced("1"), with(synced("2"), func(t *store.Ticket) { t.Source = sourceB }))
+	f.receive(on("1", 0, "a"), on("2", 0, "b"), on("3", 0, "unknown"), on("1", time.Minute, "told"))
+	f.step(l, ends("told", store.ActionReceived, store.ActionFailed, true))
+	for _, test := range []struct {
+		busy store.BusyActions
+		want []string
+	}{
+		{store.BusyActions{}, []string{"a", "b", "told", "unknown"}},
+		{store.BusyActions{Sources: []string{sourceA}}, []string{"b", "told", "unknown"}},
+		{store.BusyActions{Sources: []string{sourceA, "", "none"}}, []string{"b", "told"}},
+		{store.BusyActions{Callbacks: true}, []string{"a", "b", "unknown"}},
+		{store.BusyActions{Sources: []string{sourceB}, Callbacks: true, Keys: map[string]bool{"a": true}}, []string{"unknown"}},
+	} {
+		due, err := f.store.DueActions(f.ctx, l, 9, test.busy)
+		f.must(err)
+		var keys []string
+		for _, a := range due {
+			keys = append(keys, a.Key)
+		}
+		f.same(sorted(keys), test.want)
+	}
+}
 
 func inOrder(_ *testing.T, f *fixture) {
 	l := f.deliverer()

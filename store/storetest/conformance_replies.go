@@ -94,6 +94,20 @@ func replyChecks() (checks []check) {
 			f.step(l, ends("k2", store.ActionReceived, store.ActionReported, false))
 			f.same(f.due(l, 9), []string{"r"})
 		}},
+		check{"the _id of a reply is kept that only a process without the lease was told, or an event", func(t *testing.T, f *fixture) {
+			l := f.deliverer()
+			f.put(synced("1"))
+			f.receive(event("k"))
+			f.begin(l, "k")
+			f.step(l, posted("k", "r"))
+			adopted, err := f.store.Adopt(f.ctx, channel, []store.Link{{NetworkItemID: "r", TicketID: "id-r"}})
+			f.must(err)
+			f.same(adopted, []string{"r"})
+			want := with(reserved("r"), func(t *store.Ticket) { t.TicketID, t.State = "id-r", store.Synced })
+			f.want(want)
+			f.step(l, confirmed("k", "")) // SocialHub says that it has the reply
+			f.want(want)
+		}},
 		check{"what we posted is held while a reply of its source is under way", ownGate},
 		check{"an edited reply is held until SocialHub has its ticket", replyGate},
 		check{"that a ticket is our own is stored", func(t *testing.T, f *fixture) {
@@ -143,6 +157,14 @@ func (f *fixture) each() (ids []string) {
 	return ids
 }
 
+// counts compares how many tickets are due, as other processes count them.
+func (f *fixture) counts(want int) {
+	f.t.Helper()
+	counts, err := f.store.DueCounts(f.ctx)
+	f.must(err)
+	f.same(counts[channel], want)
+}
+
 func ownGate(_ *testing.T, f *fixture) {
 	l := f.deliverer()
 	f.put(synced("1"), ownPost("own"), wanted("not own"), with(ownPost("own of b"), func(t *store.Ticket) { t.Source = sourceB }))
@@ -150,6 +172,7 @@ func ownGate(_ *testing.T, f *fixture) {
 		f.t.Helper()
 		f.same(sorted(f.due(l, 9)), ids)
 		f.same(f.each(), ids)
+		f.counts(len(ids))
 	}
 	held, free := []string{"not own", "own of b"}, []string{"not own", "own", "own of b"}
 	want(free...)

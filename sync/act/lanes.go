@@ -1,6 +1,8 @@
 package act
 
 import (
+	"time"
+
 	"socialhub-sync/store"
 )
 
@@ -20,10 +22,25 @@ func laneOf(a *store.Action) lane {
 	return lane{callbacks: true}
 }
 
+// task is an action as the store had it when it was read.
+type task struct {
+	*store.Action
+	read time.Time
+}
+
+// now is the action with its times as they are after it has waited for its turn.
+func (t task) now() *store.Action {
+	a, waited := *t.Action, time.Since(t.read)
+	if a.Waited += waited; a.Tried > 0 {
+		a.Tried += waited
+	}
+	return &a
+}
+
 // queue is a lane's work: actions in the order in which they are due, and how many are under way. The runner's mutex
 // guards it. It holds nothing that would be missed: the store has it all.
 type queue struct {
-	waiting []*store.Action
+	waiting []task
 	running int
 }
 
@@ -34,10 +51,10 @@ func (s *session) start() {
 	defer s.mu.Unlock()
 	for in, q := range s.lanes {
 		for len(q.waiting) > 0 && q.running < width && (open || !in.callbacks) && s.soft.Err() == nil {
-			a := q.waiting[0]
+			t := q.waiting[0]
 			q.waiting = q.waiting[1:]
 			q.running++
-			s.group.Go(func() { s.step(a) })
+			s.group.Go(func() { s.step(t.now()) })
 		}
 		if len(q.waiting) == 0 && q.running == 0 {
 			delete(s.lanes, in)

@@ -13,6 +13,8 @@ import (
 
 // ready is an action with all that its ability needs.
 type ready struct {
+	// leased ends with the lease, as all that is done must.
+	leased   context.Context
 	source   sources.Source
 	able     skills
 	reply    *sources.Reply
@@ -28,8 +30,11 @@ func (s *session) perform(a *store.Action) {
 	}
 	wait := s.Channel.Backoff(a.Attempts + 1)
 	elapsed := func() time.Duration { return since(a) + time.Since(began) }
+	leased, release := s.Channel.Leased(s.soft, s.hard)
+	defer release()
 	ready, err := s.prepare(a)
 	defer ready.close()
+	ready.leased = leased
 	if err != nil {
 		if s.soft.Err() == nil {
 			s.store(a, beforeTry(a, err, elapsed(), wait))
@@ -40,15 +45,24 @@ func (s *session) perform(a *store.Action) {
 	case doubt:
 		s.store(a, uncertain(a, "the process was stopped while it was done"))
 	case find:
-		posted, found, err := s.find(a, ready)
-		switch {
-		case found && err == nil:
-			s.performed(a, posted)
-		case s.leased.Err() == nil:
-			s.store(a, afterFind(a, err, elapsed(), wait))
-		}
+		s.lookFor(a, ready, elapsed, wait)
 	default:
 		s.try(a, ready, elapsed, wait)
+	}
+}
+
+// lookFor finds out whether the reply of an earlier try is there.
+func (s *session) lookFor(a *store.Action, r *ready, elapsed func() time.Duration, wait time.Duration) {
+	if left := settling - time.Since(s.began); left > 0 { // whoever had the lease until now may have tried it to the last
+		s.store(a, postponed(a, left))
+		return
+	}
+	posted, found, err := s.find(a, r, time.Now().Add(-elapsed()).UTC())
+	switch {
+	case found && err == nil:
+		s.performed(a, posted)
+	case r.leased.Err() == nil:
+		s.store(a, afterFind(a, err, elapsed(), wait))
 	}
 }
 
@@ -110,10 +124,13 @@ func (s *session) try(a *store.Action, r *ready, elapsed func() time.Duration, w
 	if err != nil {
 		return
 	}
-	begun := *a
-	begun.State = store.ActionPerforming
-	if s.leased.Err() != nil {
-		s.store(a, store.ActionStep{Key: a.Key, From: begun.State, To: a.State, Wait: true, Attempts: a.Attempts, Reason: a.Reason})
+	begun, late := *a, *a
+	begun.State, late.Tried = store.ActionPerforming, elapsed()
+	// Time has gone by, and in a process that stood still much of it.
+	if r.leased.Err() != nil || !s.Channel.Able() || next(&late, r.able) != perform {
+		back := postponed(a, 0)
+		back.From = begun.State
+		s.store(a, back)
 		return
 	}
 	posted, err := s.call(a, r)
@@ -122,7 +139,7 @@ func (s *session) try(a *store.Action, r *ready, elapsed func() time.Duration, w
 		s.performed(&begun, posted)
 	case err == nil:
 		s.store(a, store.ActionStep{Key: a.Key, From: begun.State, To: store.ActionConfirmed})
-	case s.leased.Err() != nil && !sources.NotDone(err):
+	case r.leased.Err() != nil && !sources.NotDone(err):
 		s.cutOff(&begun, err)
 	default:
 		step := afterTry(a, r.able, err, elapsed(), wait)
@@ -139,9 +156,14 @@ func (s *session) cutOff(a *store.Action, err error) {
 	})
 }
 
+// postponed is the step of an action that is as it was and is looked at again later.
+func postponed(a *store.Action, wait time.Duration) store.ActionStep {
+	return store.ActionStep{Key: a.Key, From: a.State, To: a.State, Wait: true, After: wait, Attempts: a.Attempts, Reason: a.Reason}
+}
+
 // call calls the ability; its context ends with the lease.
 func (s *session) call(a *store.Action, r *ready) (posted sources.Posted, err error) {
-	ctx, cancel := context.WithTimeoutCause(s.leased, callLimit, errCallLimit)
+	ctx, cancel := context.WithTimeoutCause(r.leased, callLimit, errCallLimit)
 	defer cancel()
 	err = s.Channel.Guard(a.Source, func() (err error) {
 		switch socialhub.ActionType(a.Type) {
@@ -164,10 +186,9 @@ func (s *session) call(a *store.Action, r *ready) (posted sources.Posted, err er
 var errCallLimit = errors.New("the source did not answer for 10 minutes")
 
 // find asks the source for the reply of an earlier try.
-func (s *session) find(a *store.Action, r *ready) (posted sources.Posted, found bool, err error) {
-	ctx, cancel := context.WithTimeoutCause(s.leased, callLimit, errCallLimit)
+func (s *session) find(a *store.Action, r *ready, first time.Time) (posted sources.Posted, found bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(r.leased, callLimit, errCallLimit)
 	defer cancel()
-	first := time.Now().Add(-a.Tried).UTC()
 	err = s.Channel.Guard(a.Source, func() (err error) {
 		posted, found, err = r.source.(sources.Finder).FindReply(ctx, r.reply, first)
 		return err

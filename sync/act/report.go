@@ -12,7 +12,11 @@ import (
 
 // report tells SocialHub what became of an action.
 func (s *session) report(a *store.Action) {
-	answer, sent := s.Channel.Request(s.soft, s.hard, a.Key, func() socialhub.Answer { return s.callback(a) })
+	answer, sent := s.Channel.Request(s.soft, s.hard, a.Key, func() socialhub.Answer {
+		leased, release := s.Channel.Leased(s.soft, s.hard)
+		defer release()
+		return s.callback(leased, a)
+	})
 	if !sent {
 		return // it is still due in the store
 	}
@@ -23,15 +27,15 @@ func (s *session) report(a *store.Action) {
 }
 
 // callback sends the request; it may go on while the session ends.
-func (s *session) callback(a *store.Action) socialhub.Answer {
+func (s *session) callback(ctx context.Context, a *store.Action) socialhub.Answer {
 	if a.State == store.ActionPerformed {
-		return s.Client.Confirm(s.leased, a.TicketID, a.Key, confirmationOf(a))
+		return s.Client.Confirm(ctx, a.TicketID, a.Key, confirmationOf(a))
 	}
 	followup := ""
 	if isReply(a) {
 		followup = a.Key
 	}
-	return s.Client.Fail(s.leased, a.TicketID, a.ActionID, followup, a.Reason)
+	return s.Client.Fail(ctx, a.TicketID, a.ActionID, followup, a.Reason)
 }
 
 // store stores a step, whatever it takes short of the lease, and tells the log.

@@ -23,7 +23,8 @@ type Channel interface {
 	Note(ctx context.Context, err error)
 	// Persist calls f until the store has taken it or the lease is lost; after ctx is done only a little longer.
 	Persist(ctx context.Context, f func(context.Context) error) error
-	// Leased returns a context that ends with hard and, at the latest, when the lease does; soft says whether it was lost.
+	// Leased returns a context for one call. It ends with hard and, at the latest, when the lease does; soft says whether
+	// it was lost.
 	Leased(soft, hard context.Context) (context.Context, context.CancelFunc)
 	// Request sends a request by f as soon as the channel's limits allow it, and draws the consequences of its answer for
 	// the channel; false if it was not sent. key names what it is for.
@@ -56,9 +57,10 @@ type Runner struct {
 	woken chan struct{}
 
 	mu gosync.Mutex
-	// wakes counts the signals; quiet is true when the last look found nothing that can be done now and none came since.
-	wakes int
-	quiet bool
+	// wakes counts the signals; quiet is true when the last look found nothing that can be done now and none came since,
+	// shut when it passed over callbacks, as the channel was not open.
+	wakes       int
+	quiet, shut bool
 	// busy are the keys between being read from the store and the end of their step.
 	busy map[string]bool
 	// acting and calling count what of that is for a source, and what for SocialHub.
@@ -82,7 +84,7 @@ func (r *Runner) Wake() {
 	}
 }
 
-// Waiting tells whether callbacks wait for the channel: the runner must be woken when it opens.
+// Waiting tells whether callbacks wait in memory for the channel: the runner must be woken when it opens.
 func (r *Runner) Waiting() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,25 +102,24 @@ func (r *Runner) Through(due, closed bool) bool {
 	case r.calling > 0:
 		return closed
 	}
-	return r.quiet || !due
+	return !due || r.quiet && (closed || !r.shut)
 }
 
 // session is the time of one lease.
 type session struct {
 	*Runner
 	lease store.DeliveryLease
-	// soft tells to begin nothing more, hard to break off; leased is a child of hard that ends with the lease.
-	soft, hard, leased context.Context
-	opened             opened
-	lanes              map[lane]*queue
-	group              gosync.WaitGroup
+	// soft tells to begin nothing more, hard to break off.
+	soft, hard context.Context
+	began      time.Time
+	opened     opened
+	lanes      map[lane]*queue
+	group      gosync.WaitGroup
 }
 
 // Run does what is due until soft is done; what is under way then may go on until hard is or the lease ends.
 func (r *Runner) Run(soft, hard context.Context, lease store.DeliveryLease) {
-	leased, release := r.Channel.Leased(soft, hard)
-	defer release()
-	s := &session{Runner: r, lease: lease, soft: soft, hard: hard, leased: leased, lanes: make(map[lane]*queue)}
+	s := &session{Runner: r, lease: lease, soft: soft, hard: hard, began: time.Now(), lanes: make(map[lane]*queue)}
 	s.opened.init(r.Channel)
 	for soft.Err() == nil {
 		s.look()
@@ -135,48 +136,63 @@ func (r *Runner) Run(soft, hard context.Context, lease store.DeliveryLease) {
 	r.mu.Unlock()
 }
 
-// fetchSize is how many actions are read from the store at a time, maxBusy how many may be in memory.
+// fetchSize is how many actions are read from the store at a time, roomy how many may wait in a lane before no more are
+// read for it: what they say may be long.
 const (
-	fetchSize = 100
-	maxBusy   = 2000
+	fetchSize = 20
+	roomy     = 2 * width
 )
 
-// look reads everything that is due and begins as much of it as may be.
+// look reads what is due, of each lane as much as it has room for, and begins as much of it as may be.
 func (s *session) look() {
-	s.mu.Lock()
-	seen, busy := s.wakes, maps.Clone(s.busy)
-	s.mu.Unlock()
+	seen, busy := s.taken()
 	ok := s.Channel.Able()
-	for ok && s.soft.Err() == nil && len(busy) < maxBusy {
+	for more := ok; more && s.soft.Err() == nil; {
+		read := time.Now()
 		due, err := s.Store.DueActions(s.soft, s.lease, fetchSize, busy)
 		if ok = err == nil; !ok {
 			s.Channel.Note(s.soft, err)
 			break
 		}
 		for _, a := range due {
-			busy[a.Key] = true
-			s.take(a)
+			s.take(task{a, read})
 		}
-		if len(due) < fetchSize {
-			break
-		}
+		more = len(due) == fetchSize
+		_, busy = s.taken()
 	}
 	s.start()
 	s.mu.Lock()
-	s.quiet = ok && s.wakes == seen && len(s.busy) == 0
+	s.quiet, s.shut = ok && s.wakes == seen && len(s.busy) == 0, busy.Callbacks
 	s.mu.Unlock()
 }
 
-// take notes an action as busy and puts it into its lane.
-func (s *session) take(a *store.Action) {
-	in := laneOf(a)
+// taken returns how often the runner was woken so far, and what is not to be read from the store.
+func (s *session) taken() (wakes int, busy store.BusyActions) {
+	busy.Callbacks = !s.Channel.Open()
 	s.mu.Lock()
-	s.busy[a.Key] = true
+	defer s.mu.Unlock()
+	busy.Keys = maps.Clone(s.busy)
+	for in, q := range s.lanes {
+		switch full := len(q.waiting) >= roomy; {
+		case full && in.callbacks:
+			busy.Callbacks = true
+		case full:
+			busy.Sources = append(busy.Sources, in.source)
+		}
+	}
+	return s.wakes, busy
+}
+
+// take notes an action as busy and puts it into its lane.
+func (s *session) take(t task) {
+	in := laneOf(t.Action)
+	s.mu.Lock()
+	s.busy[t.Key] = true
 	s.count(in, 1)
 	if s.lanes[in] == nil {
 		s.lanes[in] = new(queue)
 	}
-	s.lanes[in].waiting = append(s.lanes[in].waiting, a)
+	s.lanes[in].waiting = append(s.lanes[in].waiting, t)
 	s.mu.Unlock()
 }
 
