@@ -263,26 +263,26 @@ func TestEachAnswerOfTheServerSaysWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
-		wrong func(*post)
+		wrong func(*wrong)
 		kind  string
 		text  string
 		draft bool
 	}{
-		{"a wrong login", func(p *post) { p.login = refusal(535, "no "+smtpPassword) }, "stop", "smtp.password", false},
-		{"a login that fails for now", func(p *post) { p.login = refusal(454, "later") }, "not done", "454", false},
-		{"a sender that is refused", func(p *post) { p.mail = refusal(553, "not yours") }, "refused", "553 not yours", false},
-		{"a login that is wanted", func(p *post) { p.mail = refusal(530, "login") }, "stop", "smtp.security", false},
-		{"a receiver that is unknown", func(p *post) { p.rcpt = refusal(550, "no anna@example.org here") }, "refused", "no [the address] here", false},
-		{"a grey list", func(p *post) { p.rcpt = refusal(450, "come back, anna@example.org") }, "not done", "450", false},
-		{"a mail that is refused", func(p *post) { p.data = refusal(554, "spam") }, "refused", "spam", false},
-		{"a mail that is put off", func(p *post) { p.data = refusal(451, "later") }, "not done", "451", false},
-		{"a mail of which it says something else", func(p *post) { p.data = refusal(354, "go on") }, "unknown", "354", true},
-		{"a connection that ends after the dot", func(p *post) { p.dropAfter = true }, "unknown", "word", true},
+		{"a wrong login", func(w *wrong) { w.login = refusal(535, "no "+smtpPassword) }, "stop", "smtp.password", false},
+		{"a login that fails for now", func(w *wrong) { w.login = refusal(454, "later") }, "not done", "454", false},
+		{"a sender that is refused", func(w *wrong) { w.mail = refusal(553, "not yours") }, "refused", "553 not yours", false},
+		{"a login that is wanted", func(w *wrong) { w.mail = refusal(530, "login") }, "stop", "smtp.security", false},
+		{"a receiver that is unknown", func(w *wrong) { w.rcpt = refusal(550, "no anna@example.org here") }, "refused", "no [the address] here", false},
+		{"a grey list", func(w *wrong) { w.rcpt = refusal(450, "come back, anna@example.org") }, "not done", "450", false},
+		{"a mail that is refused", func(w *wrong) { w.data = refusal(554, "spam") }, "refused", "spam", false},
+		{"a mail that is put off", func(w *wrong) { w.data = refusal(451, "later") }, "not done", "451", false},
+		{"a mail of which it says something else", func(w *wrong) { w.data = refusal(354, "go on") }, "unknown", "354", true},
+		{"a connection that ends after the dot", func(w *wrong) { w.dropAfter = true }, "unknown", "word", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newReplier(t, smtpNone, withSent, question)
-			c.wrong(r.post)
+			r.post.set(c.wrong)
 			_, err := r.Reply(t.Context(), r.reply("k", "x"))
 			if kind(err) != c.kind || !strings.Contains(err.Error(), c.text) {
 				t.Fatalf("%s: %v", kind(err), err)
@@ -306,7 +306,7 @@ func TestEachAnswerOfTheServerSaysWhatIsKnown(t *testing.T) {
 func TestAMailThatIsTakenWithAnotherCodeIsSent(t *testing.T) {
 	t.Parallel()
 	r := newReplier(t, smtpNone, withSent, question)
-	r.post.data = refusal(252, "it may reach them")
+	r.post.set(func(w *wrong) { w.data = refusal(252, "it may reach them") })
 	posted, err := r.Reply(t.Context(), r.reply("k", "x"))
 	if err != nil || posted.NetworkItemID == "" {
 		t.Errorf("got %+v, %v", posted, err)
@@ -319,7 +319,7 @@ func TestAMailThatIsTakenWithAnotherCodeIsSent(t *testing.T) {
 func TestNothingWasSentWhenTheServerIsNotReachedOrGoesAwayInTheMiddle(t *testing.T) {
 	t.Parallel()
 	r := newReplier(t, smtpNone, withSent, question)
-	r.post.dropDuring = true
+	r.post.set(func(w *wrong) { w.dropDuring = true })
 	reply := r.reply("k", strings.Repeat("long\n", 4<<20))
 	if _, err := r.Reply(t.Context(), reply); kind(err) != "not done" {
 		t.Errorf("in the middle: %v", err)
@@ -344,7 +344,7 @@ func TestAReplyThatWasInterruptedIsFoundOnlyWhereItWasSentForCertain(t *testing.
 	if _, found, err := r.find(t, "k"); found || err != nil {
 		t.Errorf("before: %t %v", found, err)
 	}
-	r.post.dropAfter = true
+	r.post.set(func(w *wrong) { w.dropAfter = true })
 	if _, err := r.Reply(t.Context(), r.reply("k", "x")); kind(err) != "unknown" {
 		t.Fatalf("a lost word: %v", err)
 	}
@@ -365,9 +365,9 @@ func TestAReplyThatWasInterruptedIsFoundOnlyWhereItWasSentForCertain(t *testing.
 func TestADraftThatWasLeftGivesWayToTheNextTry(t *testing.T) {
 	t.Parallel()
 	r := newReplier(t, smtpNone, withSent, question)
-	r.post.dropAfter = true
+	r.post.set(func(w *wrong) { w.dropAfter = true })
 	_, _ = r.Reply(t.Context(), r.reply("k", "x"))
-	r.post.dropAfter = false
+	r.post.set(func(w *wrong) { w.dropAfter = false })
 	if _, err := r.Reply(t.Context(), r.reply("k", "y")); err != nil { // a person said so
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func TestACtxThatEndsWhenTheMailIsTakenLeavesNoDraft(t *testing.T) {
 	t.Parallel()
 	r := newReplier(t, smtpNone, withSent, question)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	r.post.onData = func(string) { cancel(errors.New("shutting down")) }
+	r.post.set(func(w *wrong) { w.onData = func(string) { cancel(errors.New("shutting down")) } })
 	_, err := r.Reply(ctx, r.reply("k", "x"))
 	id := r.Source.(*source).smtp.messageID("k")
 	want := map[string]string{id: ""}

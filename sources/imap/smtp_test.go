@@ -23,12 +23,30 @@ type post struct {
 	address string
 	mu      sync.Mutex
 	taken   []taken
-	// what it does wrong
+	wrong
+}
+
+// wrong is what a post does wrong.
+type wrong struct {
 	login, mail, rcpt, data error
 	// dropAfter: it takes the mail and goes away without a word; dropDuring: in the middle of it.
 	dropAfter, dropDuring bool
 	// onData is called before it says that it took a mail.
 	onData func(text string)
+}
+
+// set changes what it does wrong.
+func (p *post) set(change func(*wrong)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.wrong)
+}
+
+// now is what it does wrong at the moment.
+func (p *post) now() wrong {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wrong
 }
 
 type taken struct {
@@ -63,6 +81,7 @@ func newPost(t testing.TB, security string) *post {
 	served.Go(func() { _ = s.Serve(l) })
 	t.Cleanup(func() {
 		_ = s.Close()
+		_ = l.Close() // the server does not know it if Serve has only begun
 		served.Wait()
 	})
 	return p
@@ -103,8 +122,8 @@ func (s *sender) AuthMechanisms() []string { return []string{sasl.Plain} }
 
 func (s *sender) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, username, password string) error {
-		if s.login != nil {
-			return s.login
+		if refused := s.now().login; refused != nil {
+			return refused
 		}
 		if username != "sender" || password != smtpPassword {
 			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "wrong: " + password}
@@ -119,16 +138,17 @@ func (s *sender) Mail(from string, _ *smtp.MailOptions) error {
 	if s.user == "" {
 		return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "Authentication required"}
 	}
-	return s.mail
+	return s.now().mail
 }
 
 func (s *sender) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.to = to
-	return s.rcpt
+	return s.now().rcpt
 }
 
 func (s *sender) Data(r io.Reader) error {
-	if s.dropDuring {
+	wrong := s.now()
+	if wrong.dropDuring {
 		_, _ = r.Read(make([]byte, 10))
 		_ = s.conn.Conn().Close()
 		return errors.New("dropped")
@@ -137,17 +157,17 @@ func (s *sender) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if s.data != nil {
-		return s.data
+	if wrong.data != nil {
+		return wrong.data
 	}
 	s.mu.Lock()
 	_, encrypted := s.conn.TLSConnectionState()
 	s.taken = append(s.taken, taken{s.from, s.to, s.user, encrypted, string(text)})
 	s.mu.Unlock()
-	if s.onData != nil {
-		s.onData(string(text))
+	if wrong.onData != nil {
+		wrong.onData(string(text))
 	}
-	if s.dropAfter {
+	if wrong.dropAfter {
 		_ = s.conn.Conn().Close()
 	}
 	return nil
