@@ -31,13 +31,9 @@ func (cmd *exportCommand) Run(e *env) (err error) {
 		return err
 	}
 	defer s.Close()
-	channels := c.Channels
-	if cmd.Channel != "" {
-		ch, err := namedChannel(c, cmd.Channel)
-		if err != nil {
-			return err
-		}
-		channels = []config.Channel{*ch}
+	channels, err := channelsOf(c, cmd.Channel)
+	if err != nil {
+		return err
 	}
 	written, others := 0, 0
 	err = writeFile(cmd.File, e.Out, func(w io.Writer) (err error) {
@@ -52,17 +48,6 @@ func (cmd *exportCommand) Run(e *env) (err error) {
 		fmt.Fprintf(e.Err, "%d not in SocialHub, or not known to be, left out: they are made from what the sources bring\n", others)
 	}
 	return nil
-}
-
-func namedChannel(c *config.Config, name string) (*config.Channel, error) {
-	var names []string
-	for i := range c.Channels {
-		if c.Channels[i].Name == name {
-			return &c.Channels[i], nil
-		}
-		names = append(names, c.Channels[i].Name)
-	}
-	return nil, usage("no channel %q in %s; it has %s", name, c.File, strings.Join(names, ", "))
 }
 
 // writeFile lets f write to a file, which appears only when it is whole, or to out if the name is "-".

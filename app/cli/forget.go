@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"socialhub-sync/app/config"
 	"socialhub-sync/store"
 	"socialhub-sync/sync"
 )
@@ -29,13 +28,9 @@ func (cmd *forgetCommand) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	channels := c.Channels
-	if cmd.Channel != "" {
-		ch, err := namedChannel(c, cmd.Channel)
-		if err != nil {
-			return err
-		}
-		channels = []config.Channel{*ch}
+	channels, err := channelsOf(c, cmd.Channel)
+	if err != nil {
+		return err
 	}
 	var o outcome
 	for _, ch := range channels {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"socialhub-sync/app/config"
@@ -27,15 +26,11 @@ func (cmd *importCommand) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	in, name := e.In, "standard input"
-	if cmd.File != "-" {
-		f, err := os.Open(cmd.File)
-		if err != nil {
-			return usage("%v", err)
-		}
-		defer f.Close()
-		in, name = f, cmd.File
+	in, name, err := e.input(cmd.File)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	r := newMapReader(in, name)
 	if err := cmd.know(r, c); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"socialhub-sync/app"
@@ -31,17 +30,13 @@ func (args *manifestArgs) run(e *env, f func(context.Context, *channelAt) error)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(c.Channels, func(ch config.Channel) bool { return ch.Name == args.Channel })
-	if i < 0 {
-		var names []string
-		for _, ch := range c.Channels {
-			names = append(names, ch.Name)
-		}
-		return usage("no channel %q in %s; it has %s", args.Channel, c.File, strings.Join(names, ", "))
+	channel, err := namedChannel(c, args.Channel)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, checkTimeout)
 	defer cancel()
-	at := &channelAt{config: c, Channel: &c.Channels[i], want: app.Manifest(&c.Channels[i])}
+	at := &channelAt{config: c, Channel: channel, want: app.Manifest(channel)}
 	if at.client, err = app.NewClient(c, at.Channel); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -156,15 +155,11 @@ func (cmd *adoptCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	in, name := e.In, "standard input"
-	if cmd.File != "-" {
-		f, err := os.Open(cmd.File)
-		if err != nil {
-			return usage("%v", err)
-		}
-		defer f.Close()
-		in, name = f, cmd.File
+	in, name, err := e.input(cmd.File)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	links, err := readLinks(in, name)
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -121,9 +120,6 @@ func (a *Act) mentions(word string) bool { return strings.Contains(fmt.Sprint(a.
 // takesFiles tells whether attachments go out with the request.
 func (a *Act) takesFiles() bool { return a.Multipart != "" || a.mentions("attachments") }
 
-// actionID is the id of an action in a manifest.
-var actionID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,256}$`)
-
 func (a *Actions) validate(f *faults) {
 	if a.Reply.given() {
 		a.Reply.Posting.validate(f, "actions.reply.")
@@ -138,7 +134,7 @@ func (a *Actions) validate(f *faults) {
 		a.Delete.validate(f, "actions.delete.")
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.Buttons)) {
-		if !actionID.MatchString(id) {
+		if !socialhub.ValidActionID(id) {
 			f.add("actions.buttons", "want ids of 1 to 256 characters out of a-z A-Z 0-9 _ -")
 			continue
 		}
