@@ -94,7 +94,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.engine = engine
 	// Before the engine runs: whoever registers a webhook has it tried at once.
 	if a.server != nil {
-		handler := web.New(s, a.shown(), a.receiver(s), Version(), a.log)
+		handler := web.New(web.Options{Store: s, Channels: a.shown(), Receiver: a.receiver(s), Version: Version(), Logger: a.log})
 		a.later("counts", func(context.Context) error { handler.Close(); return nil })
 		a.server.Serve(handler)
 		a.warnOfReaders()

@@ -115,15 +115,20 @@ func foreign(addr netip.Addr) bool {
 
 // receiver takes what SocialHub tells of the channels that have a webhook. The engine must be there already.
 func (a *App) receiver(s *store.Store) *web.Receiver {
-	o := web.ReceiverOptions{Inbox: s, TrustedProxies: a.config.TrustedProxies, Logger: a.log, Wake: a.engine.WakeActions}
+	return web.NewReceiver(web.ReceiverOptions{
+		Inbox: s, Webhooks: a.webhooks(), TrustedProxies: a.config.TrustedProxies, Logger: a.log, Wake: a.engine.WakeActions,
+	})
+}
+
+func (a *App) webhooks() (all []web.Webhook) {
 	for _, ch := range a.config.Channels {
 		if ch.Webhook != nil {
-			o.Webhooks = append(o.Webhooks, web.Webhook{
+			all = append(all, web.Webhook{
 				ChannelID: ch.Token.ChannelID(), Name: ch.Name, Secret: ch.Webhook.Secret, Tolerance: ch.Webhook.Tolerance,
 				Fingerprint: ch.Token.Fingerprint(),
 				Templates:   (&templates{config: a.config, channel: &ch, log: a.log, mute: make(map[string]bool)}).list,
 			})
 		}
 	}
-	return web.NewReceiver(o)
+	return all
 }

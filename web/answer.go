@@ -77,11 +77,11 @@ func (rc *Receiver) whole(hook Webhook, f func() answer) (a answer) {
 }
 
 // note counts a request and logs why it was refused.
-func (rc *Receiver) note(hook Webhook, r *http.Request, a answer) {
+func (rc *Receiver) note(hook Webhook, peer string, a answer) {
 	rc.requests.WithLabelValues(label(hook.Name), a.result).Inc()
 	if a.reason != nil {
 		rc.refused.warn("webhook request refused", slog.String("channel", hook.Name), slog.Int("status", a.status),
-			slog.String("reason", a.reason.Error()), slog.String("peer", peer(r, rc.proxies)))
+			slog.String("reason", a.reason.Error()), slog.String("peer", peer))
 	}
 }
 

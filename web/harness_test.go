@@ -59,7 +59,7 @@ func newWorldOn(t *testing.T, url string) *world {
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	handler := New(s, configured(), nil, "v1.2.3", nopLog)
+	handler := New(Options{Store: s, Channels: configured(), Version: "v1.2.3", Logger: nopLog})
 	t.Cleanup(handler.Close)
 	w := &world{t: t, store: s, handler: handler}
 	w.must(s.Register(t.Context(), channels, nil))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"socialhub-sync/store"
 )
@@ -13,7 +14,7 @@ import (
 type reader struct {
 	store *store.Store
 	// channels are the configured ones, by name.
-	channels []Channel
+	channels atomic.Pointer[[]Channel]
 	tally    *tally
 	// readers is for whoever reads for a page or a scrape, checks for the health check.
 	readers, checks turnstile
@@ -38,9 +39,17 @@ type source struct {
 }
 
 func newReader(s *store.Store, channels []Channel, log *slog.Logger) *reader {
-	return &reader{store: s, tally: newTally(s, log), readers: make(turnstile, maxReaders), checks: make(turnstile, 1), channels: slices.SortedFunc(slices.Values(channels), func(a, b Channel) int {
+	r := &reader{store: s, tally: newTally(s, log), readers: make(turnstile, maxReaders), checks: make(turnstile, 1)}
+	r.show(channels)
+	return r
+}
+
+// show makes other channels the configured ones.
+func (r *reader) show(channels []Channel) {
+	sorted := slices.SortedFunc(slices.Values(channels), func(a, b Channel) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})}
+	})
+	r.channels.Store(&sorted)
 }
 
 // ready asks for something that is in the tables: a ping tells of a SQLite file only that it was opened once.
@@ -68,7 +77,7 @@ func (r *reader) read(ctx context.Context) ([]channel, []source, error) {
 	counts := r.tally.read(ctx)
 	var channels []channel
 	names := make(map[store.PollKey]string)
-	for _, c := range r.channels {
+	for _, c := range *r.channels.Load() {
 		for _, name := range c.Sources {
 			names[store.PollKey{ChannelID: c.ID, Source: name}] = c.Name
 		}

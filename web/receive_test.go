@@ -48,7 +48,7 @@ func newRig(tb testing.TB, url string, clients int) *rig {
 		Inbox: s, Logger: nopLog, Wake: func(string) { r.woken.Add(1) },
 		Webhooks: []Webhook{{ChannelID: hookChannel, Name: "support", Secret: r.secret, Tolerance: 5 * time.Minute, Fingerprint: "f"}},
 	})
-	handler := New(s, nil, receiver, "", nopLog)
+	handler := New(Options{Store: s, Receiver: receiver, Logger: nopLog})
 	tb.Cleanup(handler.Close)
 	server, err := listen.New(listen.Options{Address: "127.0.0.1:0", Logger: nopLog})
 	if err != nil {
@@ -207,7 +207,7 @@ func TestTheReceiverIsReachedBesideThePage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := newPost(t, nil)
-	handler := New(w.store, configured(), p.rc, "v1.2.3", nopLog)
+	handler := New(Options{Store: w.store, Channels: configured(), Receiver: p.rc, Version: "v1.2.3", Logger: nopLog})
 	t.Cleanup(handler.Close)
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, p.deliver(replies(1)))

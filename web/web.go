@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,30 +31,44 @@ type Channel struct {
 	Sources  []string
 }
 
+// Options say what a [Handler] shows, and of what.
+type Options struct {
+	Store *store.Store
+	// Channels are the configured ones with their sources; they are shown as far as the store knows them.
+	Channels []Channel
+	// Receiver may be nil.
+	Receiver *Receiver
+	// Metrics are shown beside those that are read from the store.
+	Metrics []prometheus.Collector
+	Version string
+	// Logger hears on level debug what the store said when it did not answer: the engine tells of that already.
+	Logger *slog.Logger
+}
+
 // Handler answers the listener.
 type Handler struct {
 	http.Handler
-	tally *tally
+	reader *reader
 }
 
 // Close ends what the handler does in the background; close it before the store. It goes on answering, with the
 // last count of the tickets.
-func (h *Handler) Close() { h.tally.close() }
+func (h *Handler) Close() { h.reader.tally.close() }
 
-// New returns the handler of the listener. It shows the configured channels and sources, as far as the store
-// knows them. The handler may outlive the store: it then says that the database does not answer. What the
-// store said of that goes to log with level debug, as the engine tells of a store in trouble already. The receiver
-// may be nil.
-func New(s *store.Store, channels []Channel, receiver *Receiver, version string, log *slog.Logger) *Handler {
-	r := newReader(s, channels, log)
+// Show makes other channels and sources the configured ones.
+func (h *Handler) Show(channels []Channel) { h.reader.show(channels) }
+
+// New returns the handler of the listener. It may outlive the store: it then says that the database does not answer.
+func New(o Options) *Handler {
+	r, log := newReader(o.Store, o.Channels, o.Logger), o.Logger
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", &statusPage{reader: r, version: version, log: log})
-	var more []prometheus.Collector
-	if receiver != nil {
-		receiver.register(mux)
-		more = append(more, receiver.requests)
+	mux.Handle("GET /{$}", &statusPage{reader: r, version: o.Version, log: log})
+	metrics := o.Metrics
+	if o.Receiver != nil {
+		o.Receiver.register(mux)
+		metrics = append(slices.Clip(metrics), o.Receiver.requests)
 	}
-	mux.Handle("GET /metrics", metricsHandler(r, version, log, more...))
+	mux.Handle("GET /metrics", metricsHandler(r, o.Version, log, metrics...))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
 		ctx, cancel := context.WithTimeout(req.Context(), readyLimit)
@@ -65,7 +80,7 @@ func New(s *store.Store, channels []Channel, receiver *Receiver, version string,
 		}
 		say(w, http.StatusOK, "ok")
 	})
-	return &Handler{guarded(telling(mux, log)), r.tally}
+	return &Handler{guarded(telling(mux, log)), r}
 }
 
 // say answers with one line.

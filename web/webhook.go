@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -58,28 +59,40 @@ type ReceiverOptions struct {
 // it has it. The work is done later, by whoever is woken. What makes a request unbelievable is told to the log alone.
 type Receiver struct {
 	inbox    *joiner
-	hooks    map[string]Webhook
+	known    atomic.Pointer[known]
 	wake     func(string)
-	proxies  []netip.Prefix
 	requests *prometheus.CounterVec
 	// Each kind of message has a limit of its own, so that none hides the others.
 	refused, passedOver, failed *limitedLog
 	log                         *slog.Logger
 }
 
+// known is what a receiver knows of the outside: the webhooks by channelId.
+type known struct {
+	hooks   map[string]Webhook
+	proxies []netip.Prefix
+}
+
 // NewReceiver returns the receiver of some channels; no two webhooks have the same channelId.
 func NewReceiver(o ReceiverOptions) *Receiver {
 	r := &Receiver{
-		inbox: newJoiner(o.Inbox), hooks: make(map[string]Webhook), wake: o.Wake, proxies: o.TrustedProxies, requests: newRequestCounter(), log: o.Logger,
+		inbox: newJoiner(o.Inbox), wake: o.Wake, requests: newRequestCounter(), log: o.Logger,
 		refused: newLimitedLog(o.Logger), passedOver: newLimitedLog(o.Logger), failed: newLimitedLog(o.Logger),
 	}
-	for _, h := range o.Webhooks {
-		r.hooks[h.ChannelID] = h
+	r.Know(o.Webhooks, o.TrustedProxies)
+	return r
+}
+
+// Know makes other webhooks and proxies the configured ones. Requests under way finish with those that they began with.
+func (rc *Receiver) Know(webhooks []Webhook, proxies []netip.Prefix) {
+	k := &known{make(map[string]Webhook), proxies}
+	for _, h := range webhooks {
+		k.hooks[h.ChannelID] = h
 		for _, result := range webhookResults {
-			r.requests.WithLabelValues(label(h.Name), result)
+			rc.requests.WithLabelValues(label(h.Name), result)
 		}
 	}
-	return r
+	rc.known.Store(k)
 }
 
 // register adds the receiver's paths.
@@ -100,7 +113,8 @@ type route struct {
 
 // serve finds the channel, answers and notes what was answered.
 func (rc *Receiver) serve(route route, w http.ResponseWriter, r *http.Request) {
-	hook, ok := rc.hooks[r.PathValue("channel")]
+	known := rc.known.Load()
+	hook, ok := known.hooks[r.PathValue("channel")]
 	var a answer
 	switch {
 	case r.Method != route.method:
@@ -111,7 +125,7 @@ func (rc *Receiver) serve(route route, w http.ResponseWriter, r *http.Request) {
 	default:
 		a = route.answer(hook, w, r)
 	}
-	rc.note(hook, r, a)
+	rc.note(hook, peer(r, known.proxies), a)
 	a.write(w)
 }
 

@@ -411,7 +411,7 @@ func TestTheNumbersOfTheReceiver(t *testing.T) {
 	p.want(p.deliver(replies(1)), 503, true)
 
 	w := newWorld(t)
-	handler := New(w.store, configured(), p.rc, "v1.2.3", nopLog)
+	handler := New(Options{Store: w.store, Channels: configured(), Receiver: p.rc, Version: "v1.2.3", Logger: nopLog})
 	t.Cleanup(handler.Close)
 	w.handler = handler
 	wantWords(t, w.get("/metrics", 200),
