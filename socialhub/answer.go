@@ -27,6 +27,28 @@ const (
 	RateLimited
 )
 
+var outcomeNames = [...]string{
+	Unavailable: "unavailable", Done: "done", Conflict: "conflict", NotFound: "not_found", Rejected: "rejected",
+	Unauthorized: "unauthorized", Forbidden: "forbidden", RateLimited: "rate_limited",
+}
+
+// String is the outcome's name, as metrics call it.
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomeNames) {
+		return "unknown"
+	}
+	return outcomeNames[o]
+}
+
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome {
+	all := make([]Outcome, len(outcomeNames))
+	for i := range all {
+		all[i] = Outcome(i)
+	}
+	return all
+}
+
 // Answer is the result of one request.
 type Answer struct {
 	Outcome Outcome

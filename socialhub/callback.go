@@ -22,12 +22,10 @@ func (c *Client) Confirm(ctx context.Context, ticketID, followupID string, r *Po
 	if a, ok := addressable(ticketID, followupID); !ok {
 		return a
 	}
-	var got ticket
-	a := c.do(ctx, call{
-		method: http.MethodPost, path: "/inbox/tickets/" + ticketID + "/replies/" + followupID + "/success",
+	return c.doTicket(ctx, call{
+		operation: OpCallback, method: http.MethodPost, path: "/inbox/tickets/" + ticketID + "/replies/" + followupID + "/success",
 		body: content{r}, want: http.StatusCreated, conflict: true, missing: true,
-	}, &got)
-	return got.answer(a, "")
+	}, "")
 }
 
 // Fail tells the team that an action did not work (POST …/reset/:actionId). followupID is needed for replies and empty
@@ -40,12 +38,10 @@ func (c *Client) Fail(ctx context.Context, ticketID, actionID, followupID, reaso
 		FollowupID string `json:"followupId,omitempty"`
 		Reason     string `json:"reason"`
 	}{followupID, reason}
-	var got ticket
-	a := c.do(ctx, call{
-		method: http.MethodPost, path: "/inbox/tickets/" + ticketID + "/reset/" + actionID,
+	return c.doTicket(ctx, call{
+		operation: OpCallback, method: http.MethodPost, path: "/inbox/tickets/" + ticketID + "/reset/" + actionID,
 		body: body, want: http.StatusCreated, missing: true,
-	}, &got)
-	return got.answer(a, "")
+	}, "")
 }
 
 // addressable tells whether the ids can stand in a path.

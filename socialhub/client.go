@@ -32,6 +32,9 @@ type Options struct {
 	Transport http.RoundTripper
 	// Timeout bounds a whole request, from the dial to the last byte of the answer.
 	Timeout time.Duration
+	// Observe, if set, hears of every request that was sent, also of one without an answer, before the caller does. It
+	// may be called from many goroutines at a time and must not block.
+	Observe func(Exchange)
 }
 
 // Client speaks to SocialHub for one channel. It may be used from many goroutines. It makes one
@@ -41,6 +44,7 @@ type Client struct {
 	transport http.RoundTripper
 	timeout   time.Duration
 	timedOut  error
+	observe   func(Exchange)
 
 	base *url.URL
 	// query holds the token: a handle for the reason told at [Token].
@@ -77,7 +81,7 @@ func NewClient(o Options) (*Client, error) {
 	send := get.Clone(context.Background())
 	send.Header.Set("Content-Type", "application/json")
 	return &Client{
-		token: o.Token, transport: instrument(o.Transport), timeout: o.Timeout,
+		token: o.Token, transport: instrument(o.Transport), timeout: o.Timeout, observe: o.Observe,
 		timedOut: fmt.Errorf("it took longer than %v", o.Timeout),
 		base:     base,
 		query:    unique.Make("accesstoken=" + url.QueryEscape(o.Token.Reveal())),
@@ -120,29 +124,37 @@ type Channel struct {
 // Channel asks for the token's channel (GET /), the cheapest way to verify a token. The channel is zero unless the
 // outcome is [Done]. A channel with another id than the token names is [Unavailable]: that address serves another SocialHub.
 func (c *Client) Channel(ctx context.Context) (Channel, Answer) {
-	var got struct {
-		Channel Channel `json:"channel"`
+	got := channelReply{asked: c.token.ChannelID()}
+	a := c.do(ctx, call{operation: OpChannel, method: http.MethodGet, path: "/", want: http.StatusOK}, &got)
+	if a.Outcome != Done {
+		return Channel{}, a
 	}
-	a := c.do(ctx, call{method: http.MethodGet, path: "/", want: http.StatusOK}, &got)
+	return got.Channel, a
+}
+
+// channelReply is the answer about a channel.
+type channelReply struct {
+	Channel Channel `json:"channel"`
+	// asked is the channelId that it must be about.
+	asked string
+}
+
+func (r *channelReply) fault() string {
 	switch {
-	case a.Outcome != Done:
-	case !ValidTicketID(got.Channel.ID):
-		a.Outcome, a.Reason = Unavailable, "the answer names no channel: check api_url"
-	case got.Channel.ID != c.token.ChannelID():
-		a.Outcome, a.Reason = Unavailable, "the answer is about another channel than the token: check api_url"
-	default:
-		return got.Channel, a
+	case !ValidTicketID(r.Channel.ID):
+		return "the answer names no channel: check api_url"
+	case r.Channel.ID != r.asked:
+		return "the answer is about another channel than the token: check api_url"
 	}
-	return Channel{}, a
+	return ""
 }
 
 // Create makes a ticket (POST /inbox/tickets). [Conflict] means that the networkItemId is a ticket already.
 func (c *Client) Create(ctx context.Context, i *Interaction) Answer {
-	var got ticket
-	a := c.do(ctx, call{
-		method: http.MethodPost, path: "/inbox/tickets", body: content{i}, want: http.StatusCreated, conflict: true,
-	}, &got)
-	return got.answer(a, "")
+	return c.doTicket(ctx, call{
+		operation: OpCreate, method: http.MethodPost, path: "/inbox/tickets", body: content{i},
+		want: http.StatusCreated, conflict: true,
+	}, "")
 }
 
 // Update changes a ticket (PATCH /inbox/tickets/:id); reset moves it back to the inbox if it was
@@ -160,14 +172,23 @@ func (c *Client) Update(ctx context.Context, ticketID string, u *Update, reset b
 		full.Attachments = []Attachment{}
 	}
 	r := call{
-		method: http.MethodPatch, path: "/inbox/tickets/" + ticketID, body: content{&full}, want: http.StatusOK, missing: true,
+		operation: OpUpdate, method: http.MethodPatch, path: "/inbox/tickets/" + ticketID, body: content{&full},
+		want: http.StatusOK, missing: true,
 	}
 	if reset {
 		r.query = "&reset=true"
 	}
-	var got ticket
+	return c.doTicket(ctx, r, ticketID)
+}
+
+// doTicket sends a request that is answered with a ticket: the one asked for, any if that is empty.
+func (c *Client) doTicket(ctx context.Context, r call, asked string) Answer {
+	got := ticketReply{asked: asked}
 	a := c.do(ctx, r, &got)
-	return got.answer(a, ticketID)
+	if a.Outcome == Done {
+		a.TicketID = got.ID
+	}
+	return a
 }
 
 // content is the body of both ticket routes.
@@ -175,21 +196,19 @@ type content struct {
 	Interaction any `json:"interaction"`
 }
 
-// ticket is the part that matters of the ticket that SocialHub sends back.
-type ticket struct {
+// ticketReply is the part that matters of the ticket that SocialHub sends back.
+type ticketReply struct {
 	ID string `json:"_id"`
+	// asked is the _id that it must have; any will do if that is empty.
+	asked string
 }
 
-// answer adds the ticket's id to a, if it is the one asked for; any will do if that is empty.
-func (t *ticket) answer(a Answer, asked string) Answer {
+func (r *ticketReply) fault() string {
 	switch {
-	case a.Outcome != Done:
-	case !ValidTicketID(t.ID):
-		a.Outcome, a.Reason = Unavailable, "the answer holds no ticket: check api_url"
-	case asked != "" && t.ID != asked:
-		a.Outcome, a.Reason = Unavailable, "the answer is about another ticket"
-	default:
-		a.TicketID = t.ID
+	case !ValidTicketID(r.ID):
+		return "the answer holds no ticket: check api_url"
+	case r.asked != "" && r.ID != r.asked:
+		return "the answer is about another ticket"
 	}
-	return a
+	return ""
 }

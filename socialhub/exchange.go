@@ -16,12 +16,13 @@ import (
 
 // call is one request and what its route documents.
 type call struct {
-	method string
-	path   string        // below the base URL
-	query  string        // follows the token's parameter: "" or "&name=value"
-	body   any           // sent as JSON; nil sends none
-	secret WebhookSecret // what of the body no reason may repeat
-	want   int           // the documented success
+	operation Operation
+	method    string
+	path      string        // below the base URL
+	query     string        // follows the token's parameter: "" or "&name=value"
+	body      any           // sent as JSON; nil sends none
+	secret    WebhookSecret // what of the body no reason may repeat
+	want      int           // the documented success
 	// conflict: a 409 says that the networkItemId is used. missing: a 404 says that the ticket is gone.
 	// Where a route does not say so, both are as final as any other 4xx.
 	conflict, missing bool
@@ -30,18 +31,34 @@ type call struct {
 // maxAnswer is the most that is read of an answer's body; tickets have a few kilobytes.
 const maxAnswer = 1 << 20
 
+// reply is what the JSON of a documented success is read into.
+type reply interface {
+	// fault says why it is not what was asked for; empty if it is.
+	fault() string
+}
+
 // do sends one request and reads the answer's JSON into into. It never repeats a request, and neither does
 // RoundTrip in a way that could post twice. After a reused connection broke, net/http sends again:
 // a GET always; a POST or PATCH only if not one byte was written, for which it needs GetBody. (It would
 // take a POST with an Idempotency-Key header for a GET in this, so none may ever be set.) RoundTrip is
 // called without an http.Client around it: that would follow redirects and put the URL into errors.
-func (c *Client) do(ctx context.Context, r call, into any) Answer {
+func (c *Client) do(ctx context.Context, r call, into reply) Answer {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, c.timedOut)
 	defer cancel()
 	req, err := c.request(ctx, r)
 	if err != nil {
 		return Answer{Outcome: Rejected, Reason: c.reason("encode the request: " + err.Error())}
 	}
+	began := time.Now()
+	a := c.roundTrip(req, r, into)
+	if c.observe != nil {
+		c.observe(Exchange{Operation: r.operation, Outcome: a.Outcome, Took: time.Since(began), Limit: a.Limit})
+	}
+	return a
+}
+
+func (c *Client) roundTrip(req *http.Request, r call, into reply) Answer {
+	ctx := req.Context()
 	res, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return Answer{Outcome: Unavailable, Reason: c.reason("no answer: " + errorText(ctx, err))}
@@ -71,7 +88,7 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 }
 
 // answer classifies what came back. It reads the body to its end, so that the connection can be used again.
-func (c *Client) answer(ctx context.Context, r call, res *http.Response, into any) Answer {
+func (c *Client) answer(ctx context.Context, r call, res *http.Response, into reply) Answer {
 	a := Answer{Outcome: outcome(r, res.StatusCode), Limit: rateLimit(res.Header)}
 	if a.Outcome == RateLimited {
 		a.RetryAfter = retryAfter(res.Header, time.Now())
@@ -93,7 +110,9 @@ func (c *Client) answer(ctx context.Context, r call, res *http.Response, into an
 	case json.Unmarshal(body, into) != nil:
 		problem = "the answer is not the documented JSON: check api_url"
 	default:
-		return a
+		if problem = into.fault(); problem == "" {
+			return a
+		}
 	}
 	if a.Outcome == Done {
 		a.Outcome = Unavailable

@@ -129,10 +129,17 @@ func (c *Client) RemoveWebhook(ctx context.Context) Answer {
 }
 
 func (c *Client) patchManifest(ctx context.Context, body any, secret WebhookSecret) (Manifest, Answer) {
-	var got Manifest
-	a := c.do(ctx, call{method: http.MethodPatch, path: "/manifest", body: body, secret: secret, want: http.StatusOK}, &got)
+	var got manifestReply
+	a := c.do(ctx, call{
+		operation: OpManifest, method: http.MethodPatch, path: "/manifest", body: body, secret: secret, want: http.StatusOK,
+	}, &got)
 	if a.Outcome != Done {
 		return Manifest{}, a
 	}
-	return got, a
+	return got.Manifest, a
 }
+
+// manifestReply is the answer about a manifest, of which nothing is needed.
+type manifestReply struct{ Manifest }
+
+func (*manifestReply) fault() string { return "" }
