@@ -50,10 +50,11 @@ var rules = []rule{
 	{"socialhub/sandbox", []room{"socialhub"}, false},
 	{"socialhub", nil, false},
 	{"web/...", []room{"web/...", "store", "socialhub"}, true},
-	{"contrib/packages", nil, false},  // tests only
-	{"contrib/container", nil, false}, // tests only
-	{"bench", nil, false},             // tests only
-	{"torture", nil, false},           // tests only
+	{"contrib/packages", nil, false},   // tests only
+	{"contrib/container", nil, false},  // tests only
+	{"contrib/prometheus", nil, false}, // tests only
+	{"bench", nil, false},              // tests only
+	{"torture", nil, false},            // tests only
 }
 
 func TestEveryPackageImportsOnlyWhatItsRoomMay(t *testing.T) {

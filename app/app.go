@@ -8,9 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	gosync "sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"socialhub-sync/app/config"
+	"socialhub-sync/app/meter"
 	"socialhub-sync/store"
 	"socialhub-sync/sync"
 	"socialhub-sync/web"
@@ -21,15 +27,29 @@ import (
 type App struct {
 	// Tell, if set before Start, hears in a few words what Start waits for.
 	Tell func(words string)
+	// Load, if set before Start, reads the config anew for Reload.
+	Load func() (*config.Config, error)
 
-	config   *config.Config
 	log      *slog.Logger
+	meter    *meter.Meter
 	store    *store.Store
-	server   *listen.Server
 	cleanups []cleanup
 	engine   *sync.Engine
-	stop     context.CancelFunc
-	stopped  chan error
+	handler  *web.Handler
+	receiver *web.Receiver
+	// running is done when the engine is to stop.
+	running context.Context
+	stop    context.CancelFunc
+	stopped chan error
+
+	// reloading is held by the one who changes what follows once the app has started: there is one reload at a time.
+	reloading gosync.Mutex
+	config    atomic.Pointer[config.Config]
+	// server is nil while nothing is listened on.
+	server   atomic.Pointer[listen.Server]
+	channels []sync.Channel
+	// refused tells that the last reload could not be done.
+	refused atomic.Bool
 }
 
 // cleanup ends one thing that was begun.
@@ -41,27 +61,26 @@ type cleanup struct {
 // New binds the listener of the config, if it wants one, so that a taken port or a bad certificate is told before
 // anything runs.
 func New(c *config.Config, log *slog.Logger) (*App, error) {
-	a := &App{config: c, log: log}
+	a := &App{log: log, meter: meter.New()}
+	a.config.Store(c)
 	if c.Listen == "" {
 		return a, nil
 	}
-	server, err := listen.New(a.listenOptions())
-	if _, bound := errors.AsType[*listen.AddressError](err); bound {
-		err = fmt.Errorf("%w; choose another address in %s, or listen: \"\" for none", err, c.File)
-	}
+	server, err := listen.New(a.listenOptions(c))
 	if err != nil {
-		return nil, err
+		return nil, mendListener(c, err)
 	}
-	a.server = server
+	a.server.Store(server)
 	return a, nil
 }
 
 // Addr is where the status page is, or empty.
 func (a *App) Addr() string {
-	if a.server == nil {
+	server := a.server.Load()
+	if server == nil {
 		return ""
 	}
-	return a.server.Addr().String()
+	return server.Addr().String()
 }
 
 // Start opens and migrates the database, waiting for it as long as ctx lasts, and starts the engine and the status
@@ -72,10 +91,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, a.clean(context.WithoutCancel(ctx)))
 		}
 	}()
-	if a.server != nil {
-		a.later("listener", a.server.Close)
-	}
-	release, err := store.Reserve(a.config.Database.Reveal())
+	c := a.config.Load()
+	a.later("listener", a.closeListener)
+	release, err := store.Reserve(c.Database.Reveal())
 	if err != nil {
 		return err
 	}
@@ -86,30 +104,37 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	a.store = s
 	a.later("database", func(context.Context) error { return s.Close() })
-	engine, closeClients, err := NewEngine(a.config, s, a.log, nil)
-	if err != nil {
+	if a.engine, _, err = newEngine(c, sync.Options{Store: s, Logger: a.log, Manifests: manifests(c)}, a.meter); err != nil {
 		return err
 	}
-	a.later("connections", func(context.Context) error { closeClients(); return nil })
-	a.engine = engine
-	// Before the engine runs: whoever registers a webhook has it tried at once.
-	if a.server != nil {
-		handler := web.New(web.Options{Store: s, Channels: a.shown(), Receiver: a.receiver(s), Version: Version(), Logger: a.log})
-		a.later("counts", func(context.Context) error { handler.Close(); return nil })
-		a.server.Serve(handler)
-		a.warnOfReaders()
-		engine.Manifests = a.manifests()
-		a.later("listener", a.server.Close)
-	}
+	a.channels = slices.Clone(a.engine.Channels)
+	a.later("connections", func(context.Context) error { closeClients(a.channels); return nil })
+	a.answer(c)
+	a.later("listener", a.closeListener)
 	a.run(ctx)
 	return nil
 }
 
+// answer makes what answers the listener, which a reload may turn on later, and serves it. It comes before the engine runs:
+// whoever registers a webhook has it tried at once.
+func (a *App) answer(c *config.Config) {
+	a.receiver = a.newReceiver(c)
+	a.handler = web.New(web.Options{
+		Store: a.store, Channels: shown(c), Receiver: a.receiver, Readers: readers(c), RateLimits: a.engine.RateLimits,
+		Metrics: []prometheus.Collector{a.meter}, Version: Version(), Logger: a.log,
+	})
+	a.later("counts", func(context.Context) error { a.handler.Close(); return nil })
+	if server := a.server.Load(); server != nil {
+		server.Serve(a.handler)
+		a.warnOfReaders()
+	}
+}
+
 // run starts the engine.
 func (a *App) run(ctx context.Context) {
-	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
+	a.running, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	a.stopped = make(chan error, 1)
-	go func() { a.stopped <- a.engine.Run(ctx) }()
+	go func() { a.stopped <- a.engine.Run(a.running) }()
 	a.later("engine", func(context.Context) error {
 		a.stop()
 		return <-a.stopped
@@ -117,8 +142,20 @@ func (a *App) run(ctx context.Context) {
 }
 
 // Stop ends what Start began: no new work, what is under way finishes within the grace period. The errors
-// tell what could not be ended well.
-func (a *App) Stop(ctx context.Context) error { return a.clean(ctx) }
+// tell what could not be ended well. A reload under way is given up.
+func (a *App) Stop(ctx context.Context) error {
+	if a.stop != nil {
+		a.stop()
+	}
+	return a.clean(ctx)
+}
+
+func (a *App) closeListener(ctx context.Context) error {
+	if server := a.server.Load(); server != nil {
+		return server.Close(ctx)
+	}
+	return nil
+}
 
 // Engine is nil before Start.
 func (a *App) Engine() *sync.Engine { return a.engine }
@@ -127,21 +164,24 @@ func (a *App) later(name string, run func(context.Context) error) {
 	a.cleanups = append(a.cleanups, cleanup{name, run})
 }
 
-// clean runs the clean-ups, the last first.
+// clean runs the clean-ups, the last first, after a reload under way.
 func (a *App) clean(ctx context.Context) error {
+	a.reloading.Lock()
+	all := a.cleanups
+	a.cleanups = nil
+	a.reloading.Unlock() // later reloads see that the app stops
 	var errs []error
-	for i := len(a.cleanups) - 1; i >= 0; i-- {
-		if err := a.cleanups[i].run(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop the %s: %w", a.cleanups[i].name, err))
+	for _, c := range slices.Backward(all) {
+		if err := c.run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop the %s: %w", c.name, err))
 		}
 	}
-	a.cleanups = nil
 	return errors.Join(errs...)
 }
 
 // openStore opens and migrates the database. One that does not answer is waited for; it is logged once.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
-	url, tell := a.config.Database.Reveal(), a.Tell
+	url, tell := a.config.Load().Database.Reveal(), a.Tell
 	if tell == nil {
 		tell = func(string) {}
 	}

@@ -19,6 +19,7 @@ import (
 	"socialhub-sync/app"
 	"socialhub-sync/app/config"
 	"socialhub-sync/socialhub/sandbox"
+	"socialhub-sync/sources"
 	"socialhub-sync/sources/builtin"
 )
 
@@ -190,19 +191,54 @@ func TestAnAppWithoutAnAddressListensNowhere(t *testing.T) {
 
 func TestAListenerThatStrangersReachIsToldAtTheStart(t *testing.T) {
 	t.Parallel()
-	for listen, told := range map[string]bool{"127.0.0.1:0": false, "[::1]:0": false, "0.0.0.0:0": true, ":0": true} {
+	for _, test := range []struct {
+		listen string
+		token  string
+		told   bool
+	}{
+		{"127.0.0.1:0", "", false}, {"[::1]:0", "", false}, {"0.0.0.0:0", "", true}, {":0", "", true}, {":0", "0123456789ab", false},
+	} {
 		w := newWorld(t)
 		var log bytes.Buffer
-		a, err := app.New(w.config(t, listen, w.database()), slog.New(slog.NewTextHandler(&log, nil)))
+		c := w.config(t, test.listen, w.database())
+		c.Readers.BearerToken = sources.NewSecret(test.token)
+		a, err := app.New(c, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if test.token != "" {
+			wantClosed(t, a.Addr(), test.token)
+		}
 		stop(t, a)
-		if strings.Contains(log.String(), "level=WARN msg=\"whoever reaches `listen` can read the status page") != told {
-			t.Errorf("%s: the log is\n%s", listen, &log)
+		if strings.Contains(log.String(), "level=WARN msg=\"whoever reaches `listen` can read the status page") != test.told {
+			t.Errorf("%s: the log is\n%s", test.listen, &log)
+		}
+	}
+}
+
+// wantClosed checks that the listener lets nobody read the metrics but who knows the token.
+func wantClosed(t *testing.T, address, token string) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for authorization, want := range map[string]int{"": 401, "Bearer " + token: 200} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", authorization)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); resp.StatusCode != want {
+			t.Errorf("with %q: %s, want %d", authorization, resp.Status, want)
 		}
 	}
 }

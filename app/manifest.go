@@ -37,9 +37,9 @@ func ManifestGaps(ctx context.Context, c *config.Config, ch *config.Channel, log
 }
 
 // manifests are those that the daemon keeps as the config has them, by channelId.
-func (a *App) manifests() map[string]manifest.Desired {
+func manifests(c *config.Config) map[string]manifest.Desired {
 	kept := make(map[string]manifest.Desired)
-	for _, ch := range a.config.Channels {
+	for _, ch := range c.Channels {
 		if ch.Webhook != nil && ch.Webhook.Manage {
 			kept[ch.Token.ChannelID()] = Manifest(&ch)
 		}

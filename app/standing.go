@@ -24,11 +24,15 @@ func (a *App) Check(ctx context.Context, stall time.Duration) (words string, err
 	if err != nil {
 		return "the database does not answer", err
 	}
-	troubles := troubles(a.config, channels, sources)
+	c := a.config.Load()
+	troubles := troubles(c, channels, sources)
+	if a.refused.Load() {
+		troubles = append([]string{"the new config can't be used"}, troubles...)
+	}
 	if a.engine.Healthy() != nil { // it answers, but does not do all that it is told
 		troubles = append([]string{"the database is in trouble"}, troubles...)
 	}
-	return fmt.Sprintf("%s, %s; %s", plural(len(a.config.Channels), "channel"), plural(len(a.config.Sources), "source"),
+	return fmt.Sprintf("%s, %s; %s", plural(len(c.Channels), "channel"), plural(len(c.Sources), "source"),
 		summary(troubles)), nil
 }
 

@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"socialhub-sync/store"
+	"socialhub-sync/store/storetest"
 )
 
 func TestTheSameEventAtTwoProcessesAtOnceIsOneAction(t *testing.T) {
@@ -106,6 +109,7 @@ func TestNoContentStaysInAnActionAtItsEnd(t *testing.T) {
 	})
 }
 
+// TestTheTimeOfAnActionThatBeginsAnewBeginsAnew: the source's window for a repetition goes on where only a person had it taken up again.
 func TestTheTimeOfAnActionThatBeginsAnewBeginsAnew(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, url string) {
 		filled(t, url) // with the action 1
@@ -124,11 +128,7 @@ func TestTheTimeOfAnActionThatBeginsAnewBeginsAnew(t *testing.T) {
 			if err := s.BeginAction(ctx, lease, "1"); err != nil {
 				t.Fatal(err)
 			}
-			raw(t, url, "UPDATE actions SET received_at = received_at - 7200000, tried_at = tried_at - 3600000")
-			old, err := s.OpenActions(ctx, "c", 9)
-			if err != nil || old[0].Waited < 2*time.Hour || old[0].Tried < time.Hour || old[0].Tried > 2*time.Hour {
-				t.Fatalf("%+v, %v", old[0], err)
-			}
+			raw(t, url, fmt.Sprintf("UPDATE actions SET received_at = %[1]s - 7200000, tried_at = %[1]s - 3600000", clock(url)))
 			if err := s.StepAction(ctx, lease, store.ActionStep{Key: "1", From: store.ActionPerforming, To: store.ActionUncertain}); err != nil {
 				t.Fatal(err)
 			}
@@ -136,9 +136,43 @@ func TestTheTimeOfAnActionThatBeginsAnewBeginsAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			due, err := s.DueActions(ctx, lease, 9, store.BusyActions{})
-			if err != nil || len(due) != 1 || due[0].Waited > time.Hour || due[0].Tried != 0 {
+			if err != nil || len(due) != 1 || due[0].Waited > time.Hour || due[0].Retried != (i == 0) ||
+				(due[0].Tried >= time.Hour) != due[0].Retried || (due[0].Tried == 0) == due[0].Retried {
 				t.Errorf("%d: %+v, %v", i, due, err)
 			}
 		}
 	})
+}
+
+// TestWhatIsBegunMeanwhileIsNotDismissed is about somebody who takes the channel and begins an action while a dismissal, which has
+// found both free, waits for the row.
+func TestWhatIsBegunMeanwhileIsNotDismissed(t *testing.T) {
+	t.Parallel()
+	url := storetest.Postgres(t)
+	filled(t, url) // with the action 1
+	s, ctx := open(t, url), t.Context()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, `BEGIN; UPDATE actions SET state = 'performing'; UPDATE channels SET lease_until = 9000000000000000`); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		keys []string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		keys, err := s.DismissActions(ctx, "c", []string{"1"})
+		done <- result{keys, err}
+	}()
+	waitForLock(t, conn)
+	if _, err := conn.Exec(ctx, "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.err != nil || len(got.keys) > 0 {
+		t.Errorf("dismissed %q, %v", got.keys, got.err)
+	}
 }

@@ -19,8 +19,11 @@ type Action struct {
 	Reason   string
 	// Time is when it was done in SocialHub.
 	Time time.Time
-	// Waited is how long ago it was received, the last time; Tried how long ago its first try began, 0 if none did.
+	// Waited is how long ago it was received, the last time, and once a try of it began or could not begin, how long ago
+	// the first one did. Tried is how long ago the source was first called, 0 if it was not.
 	Waited, Tried time.Duration
+	// Retried tells of one in performing that a person has taken up again since its last try.
+	Retried bool
 	// ReplyID is the networkItemId of the reply that was posted, Reply what is to be told of it, in the engine's own form.
 	ReplyID, Reply string
 	// Ref is what the item's ticket has, RootID the id of its root and RootRef what that one's ticket has.
@@ -31,7 +34,7 @@ type Action struct {
 // does not join all tickets.
 const theirItems = `SELECT x.action_key, x.type, x.action_id, x.network_item_id, x.ticket_id, coalesce(t.source, x.source),
 		x.payload, x.state, x.attempts, x.reason, x.happened_at, {now} - x.received_at, {now} - x.tried_at,
-		x.reply_id, x.reply, t.ref, t.root_id, r.ref
+		CASE WHEN x.state = 'performing' AND x.received_at > x.tried_at THEN 1 ELSE 0 END, x.reply_id, x.reply, t.ref, t.root_id, r.ref
 	FROM chosen x LEFT JOIN tickets t ON t.channel_id = x.channel_id AND t.network_item_id = x.network_item_id
 		LEFT JOIN tickets r ON r.channel_id = t.channel_id AND r.network_item_id = t.root_id
 	ORDER BY `
@@ -50,11 +53,13 @@ func scanAction(rows *sql.Rows) (*Action, error) {
 	var a Action
 	var payload, replyID, reply, ref, root, rootRef sql.NullString
 	var happened, waited int64
+	var retried int
 	var tried sql.NullInt64
 	err := rows.Scan(&a.Key, &a.Type, &a.ActionID, &a.NetworkItemID, &a.TicketID, &a.Source, &payload, &a.State, &a.Attempts,
-		&a.Reason, &happened, &waited, &tried, &replyID, &reply, &ref, &root, &rootRef)
+		&a.Reason, &happened, &waited, &tried, &retried, &replyID, &reply, &ref, &root, &rootRef)
 	a.Payload, a.ReplyID, a.Reply, a.Ref, a.RootID, a.RootRef =
 		payload.String, replyID.String, reply.String, ref.String, root.String, rootRef.String
+	a.Retried = retried == 1
 	a.Time, a.Waited = time.UnixMilli(happened).UTC(), time.Duration(waited)*time.Millisecond
 	if tried.Valid { // a try of this very millisecond is one, too
 		a.Tried = max(time.Duration(tried.Int64)*time.Millisecond, 1)
@@ -73,7 +78,8 @@ type BusyActions struct {
 
 // DueActions returns up to limit actions whose next step may be taken now, the longest due first, without those that are
 // busy. Of one item no action is returned that is still to be done while an earlier one is, or another one is in hand or
-// begun. It returns nothing when the lease is gone.
+// begun; of several that are begun, as a person has had them taken up again, only the first. It returns nothing when the
+// lease is gone.
 func (s *Store) DueActions(ctx context.Context, l DeliveryLease, limit int, busy BusyActions) ([]*Action, error) {
 	keys := []string{}
 	for key := range busy.Keys {
@@ -89,10 +95,10 @@ func (s *Store) DueActions(ctx context.Context, l DeliveryLease, limit int, busy
 	}
 	due, err := s.actions(ctx, `SELECT * FROM actions a WHERE a.channel_id = $1 AND a.due <= {now}
 			AND a.action_key NOT IN (SELECT item.value FROM {ids $5} AS item)
-			AND (a.state <> 'received' OR NOT EXISTS (SELECT 1 FROM actions e
+			AND (a.state NOT IN ('received', 'performing') OR NOT EXISTS (SELECT 1 FROM actions e
 				WHERE e.channel_id = a.channel_id AND e.network_item_id = a.network_item_id AND e.`+undone+`
 					AND e.action_key <> a.action_key
-					AND (e.state = 'performing' OR (e.happened_at, e.action_key) < (a.happened_at, a.action_key)
+					AND (CASE WHEN e.state = a.state THEN (e.happened_at, e.action_key) < (a.happened_at, a.action_key) ELSE e.state = 'performing' END
 						OR e.action_key IN (SELECT item.value FROM {ids $5} AS item))))
 			AND CASE WHEN a.state NOT IN ('received', 'performing') THEN NOT $7 ELSE $6 = '[]' OR coalesce((SELECT t.source FROM tickets t
 				WHERE t.channel_id = a.channel_id AND t.network_item_id = a.network_item_id), a.source) NOT IN (SELECT item.value FROM {ids $6} AS item) END
@@ -106,14 +112,20 @@ func (s *Store) DueActions(ctx context.Context, l DeliveryLease, limit int, busy
 }
 
 // BeginAction notes that an action is being done, before it is. It stays due: whoever finds it so in a later lease knows
-// that it may have been done. It returns [ErrLeaseLost] if the lease is gone or the action is not to be done any more.
+// that it may have been done. The times of its first try begin anew unless an earlier try may have had an effect; what a
+// person has said of those is used up. It returns [ErrLeaseLost] if the lease is gone or the action is not to be done any more.
 func (s *Store) BeginAction(ctx context.Context, l DeliveryLease, key string) error {
 	var n int64
 	err := againIf(deadlocked, func() (err error) {
 		n, err = s.exec(ctx, s.write, fence+` UPDATE actions SET state = 'performing', attempts = attempts + 1,
-			tried_at = coalesce(tried_at, {now}), changed_at = {now},
+			tried_at = CASE WHEN state = 'received' AND (attempts = 0 OR tried_at IS NULL OR tried_at < received_at)
+				THEN clock.now ELSE tried_at END,
+			received_at = CASE WHEN state = 'performing' AND received_at > tried_at THEN tried_at
+				WHEN state = 'received' AND (attempts = 0 OR received_at > clock.now) THEN clock.now ELSE received_at END,
+			changed_at = clock.now,
 			source = coalesce((SELECT t.source FROM tickets t
 				WHERE t.channel_id = $1 AND t.network_item_id = actions.network_item_id), source)
+		FROM (SELECT {now} AS now) AS clock
 		WHERE channel_id = $1 AND action_key = $4 AND `+undone+` AND EXISTS (SELECT 1 FROM fence)`,
 			l.ChannelID, l.Owner, l.Epoch, clean(key))
 		return err
@@ -196,8 +208,9 @@ func (s *Store) stepAction(ctx context.Context, tx *sql.Tx, l DeliveryLease, ste
 	if step.Reply != nil {
 		replyID, reply = nullable(clean(step.Reply.NetworkItemID)), nullable(clean(step.Reply.Note))
 	}
-	n, err := s.exec(ctx, tx, fence+` UPDATE actions SET state = $6, due = {now} + CAST($7 AS bigint), attempts = $8, reason = $9,
+	n, err := s.exec(ctx, tx, fence+` UPDATE actions SET state = $6, due = {now} + CAST($7 AS bigint), attempts = CAST($8 AS bigint), reason = $9,
 			payload = CASE WHEN $6 IN ('received', 'performing', 'uncertain') THEN payload END,
+			received_at = CASE WHEN attempts = 0 AND CAST($8 AS bigint) > 0 AND $6 IN ('received', 'performing') THEN {now} ELSE received_at END,
 			reply_id = coalesce($10, reply_id), reply = CASE WHEN $6 IN ('confirmed', 'dismissed') THEN NULL ELSE coalesce($11, reply) END,
 			changed_at = {now}
 		WHERE channel_id = $1 AND action_key = $4 AND state = $5 AND EXISTS (SELECT 1 FROM fence)`,

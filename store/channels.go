@@ -46,39 +46,64 @@ type ChannelState struct {
 
 // ChannelStates returns the state of every channel that was ever registered. A pause whose time is
 // over is not shown.
-func (s *Store) ChannelStates(ctx context.Context) ([]ChannelState, error) {
-	var states []ChannelState
-	err := s.query(ctx, s.read, func(r *sql.Rows) error {
-		var c ChannelState
-		var now int64
-		var until, live, backfill, action sql.NullInt64
-		err := r.Scan(&c.ID, &c.Pause.Kind, &c.Pause.Reason, &until, &c.Pause.Fingerprint, &c.Owner, &now, &live, &backfill, &action)
-		if until.Valid {
-			c.Pause.For = time.Duration(until.Int64-now) * time.Millisecond
-			if c.Pause.For <= 0 {
-				c.Pause = Pause{}
-			}
-		}
-		for _, due := range []sql.NullInt64{live, backfill} {
-			if in := time.Duration(due.Int64-now) * time.Millisecond; due.Valid && (!c.Pending || in < c.NextDue) {
-				c.Pending, c.NextDue = true, in
-			}
-		}
-		if action.Valid {
-			c.ActionPending, c.NextAction = true, time.Duration(action.Int64-now)*time.Millisecond
-		}
-		states = append(states, c)
+func (s *Store) ChannelStates(ctx context.Context) (states []ChannelState, err error) {
+	err = s.query(ctx, s.read, func(r *sql.Rows) error {
+		state, _, err := scanState(r)
+		states = append(states, state)
 		return err
-	}, `SELECT channel_id, pause, pause_reason, paused_until, pause_fingerprint,
-			CASE WHEN lease_until > {now} THEN lease_owner ELSE '' END, {now},
-			(SELECT min(due) FROM tickets t WHERE t.channel_id = c.channel_id AND `+pending+` AND t.priority = 0),
-			(SELECT min(due) FROM tickets t WHERE t.channel_id = c.channel_id AND `+pending+` AND t.priority = 1),
-			(SELECT min(due) FROM actions a WHERE a.channel_id = c.channel_id AND a.due IS NOT NULL)
-		FROM channels c`)
+	}, stateStatement)
 	if err != nil {
 		return nil, fmt.Errorf("read the state of the channels: %w", err)
 	}
 	return states, nil
+}
+
+// Look is [Store.ChannelStates] together with the scheduled streams that nobody polls and whose time has come, of all
+// configurations that share the database. It is one statement, as it is asked again and again when there is nothing to do.
+func (s *Store) Look(ctx context.Context) (states []ChannelState, due []PollKey, err error) {
+	err = s.query(ctx, s.read, func(r *sql.Rows) error {
+		state, source, err := scanState(r)
+		if source.Valid {
+			due = append(due, PollKey{ChannelID: state.ID, Source: source.String})
+		} else {
+			states = append(states, state)
+		}
+		return err
+	}, stateStatement+` UNION ALL SELECT name, channel_id, '', '', NULL, '', '', {now}, NULL, NULL, NULL FROM sources
+		WHERE backfill = '' AND pause = '' AND next_poll <= {now} AND lease_until <= {now}`)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for work: %w", err)
+	}
+	return states, due, nil
+}
+
+const stateStatement = `SELECT CAST(NULL AS text), channel_id, pause, pause_reason, paused_until, pause_fingerprint,
+		CASE WHEN lease_until > {now} THEN lease_owner ELSE '' END, {now},
+		(SELECT min(due) FROM tickets t WHERE t.channel_id = c.channel_id AND ` + pending + ` AND t.priority = 0),
+		(SELECT min(due) FROM tickets t WHERE t.channel_id = c.channel_id AND ` + pending + ` AND t.priority = 1),
+		(SELECT min(due) FROM actions a WHERE a.channel_id = c.channel_id AND a.due IS NOT NULL)
+	FROM channels c`
+
+// scanState reads a row of [Store.Look]; source is NULL in that of a channel.
+func scanState(r *sql.Rows) (c ChannelState, source sql.NullString, err error) {
+	var now int64
+	var until, live, backfill, action sql.NullInt64
+	err = r.Scan(&source, &c.ID, &c.Pause.Kind, &c.Pause.Reason, &until, &c.Pause.Fingerprint, &c.Owner, &now, &live, &backfill, &action)
+	if until.Valid {
+		c.Pause.For = time.Duration(until.Int64-now) * time.Millisecond
+		if c.Pause.For <= 0 {
+			c.Pause = Pause{}
+		}
+	}
+	for _, due := range []sql.NullInt64{live, backfill} {
+		if in := time.Duration(due.Int64-now) * time.Millisecond; due.Valid && (!c.Pending || in < c.NextDue) {
+			c.Pending, c.NextDue = true, in
+		}
+	}
+	if action.Valid {
+		c.ActionPending, c.NextAction = true, time.Duration(action.Int64-now)*time.Millisecond
+	}
+	return c, source, err
 }
 
 // PauseChannel stops a channel's deliveries.

@@ -95,12 +95,7 @@ func deadlock(t *testing.T, url string, do func() error) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- do() }()
-	for waiting := false; !waiting; {
-		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database()))").Scan(&waiting)
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	waitForLock(t, conn)
 	if err := lock("2"); err != nil {
 		t.Log("the store was not undone:", err)
 	}
@@ -109,5 +104,16 @@ func deadlock(t *testing.T, url string, do func() error) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// waitForLock returns when somebody else waits for a lock in the database.
+func waitForLock(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	for waiting := false; !waiting; {
+		err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database()))").Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

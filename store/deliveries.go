@@ -78,12 +78,14 @@ func (s *Store) Due(ctx context.Context, l DeliveryLease, limit int, busy map[st
 			break
 		}
 		err := s.query(ctx, s.read, func(r *sql.Rows) error {
-			t, err := scanTicket(r)
+			var stored sql.NullInt64
+			t, err := scanTicket(r, &stored)
+			t.StoredAt = instant(stored)
 			if !busy[t.NetworkItemID] && len(due) < limit {
 				due = append(due, t)
 			}
 			return err
-		}, `SELECT `+ticketColumns+` FROM tickets t
+		}, `WITH `+trying+` SELECT `+ticketColumns+`, changed_at FROM tickets t
 			WHERE channel_id = $1 AND `+pending+` AND priority = `+priority+` AND due <= {now}
 				AND (root_id IS NULL OR ticket_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM tickets r
 					WHERE r.channel_id = t.channel_id AND r.network_item_id = t.root_id
@@ -98,11 +100,16 @@ func (s *Store) Due(ctx context.Context, l DeliveryLease, limit int, busy map[st
 	return s.markUncertain(ctx, l, due)
 }
 
-// notInFlight is true for a ticket t of ours unless it may be a reply that is being posted, in the same source, or is one
-// that SocialHub is still to be told of: it gets its ticket by that. Another ticket of our reply must not be made. Each
-// list is read once, for the first ticket of ours.
+// trying are the sources in which an action may have posted a reply whose id is not known yet, and since when. All times are
+// the database's; a minute is for a clock that is set back, or another server's.
+const trying = `trying AS MATERIALIZED (SELECT source, min(tried_at) - 60000 AS since FROM actions
+	WHERE channel_id = $1 AND ` + undone + ` AND ` + unended + ` AND tried_at IS NOT NULL GROUP BY source)`
+
+// notInFlight, with [trying], is true for a ticket t of ours unless it may be a reply that is being posted, as it has come from the same
+// source since, or is one that SocialHub is still to be told of: it gets its ticket by that. Another ticket of our reply must
+// not be made. Each list is read once, for the first ticket of ours.
 const notInFlight = `(t.own = 0
-	OR t.source NOT IN (SELECT source FROM actions WHERE channel_id = $1 AND ` + undone + ` AND ` + unended + `)
+	OR NOT EXISTS (SELECT 1 FROM trying WHERE trying.source = t.source AND trying.since <= t.changed_at)
 		AND t.network_item_id NOT IN (SELECT reply_id FROM actions
 			WHERE channel_id = $1 AND state = 'performed' AND reply_id IS NOT NULL))`
 

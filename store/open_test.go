@@ -206,6 +206,7 @@ func TestAReadOnlyStoreReadsAndNeverWrites(t *testing.T) {
 			"OpenActions":  func() (int, error) { got, err := s.OpenActions(ctx, "c", 9); return len(got), err },
 			"ActionCounts": func() (int, error) { got, err := s.ActionCounts(ctx); return len(got), err },
 			"PollHistory":  func() (int, error) { got, err := s.PollHistory(ctx, time.Hour); return 1 + len(got), err },
+			"PollHours":    func() (int, error) { got, err := s.PollHours(ctx, time.Hour); return 1 + len(got), err },
 			"Examine":      func() (int, error) { _, got, err := s.Examine(ctx); return len(got), err },
 			"Clock":        func() (int, error) { _, err := s.Clock(ctx); return 1, err },
 			"EachMapping": func() (int, error) {

@@ -188,6 +188,8 @@ func everyStatement(t *testing.T, s *Store) {
 	must(err)
 	_, err = s.ChannelStates(ctx)
 	must(err)
+	_, _, err = s.Look(ctx)
+	must(err)
 	_, err = s.Problems(ctx, "c", Rejected, 10)
 	must(err)
 	everyActionStatement(t, s, lease)
@@ -218,6 +220,7 @@ func everyActionStatement(t *testing.T, s *Store, lease DeliveryLease) {
 		must(s.RetryActions(ctx, "c", nil))
 		must(s.StuckActions(ctx, "c", 10))
 		must(s.OpenActions(ctx, "c", 10))
+		must(s.LostActions(ctx, "c", nil, 10))
 		must(nil, s.StepAction(ctx, lease, ActionStep{Key: a.Key, From: ActionPerformed, To: ActionConfirmed, ReplyTicketID: reply}))
 	}
 	must(s.DismissActions(ctx, "c", []string{"k"}))

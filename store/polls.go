@@ -28,6 +28,8 @@ type PollLease struct {
 	Failures int
 	// Held is how many changes an earlier poll left held.
 	Held int
+	// planned is when the poll was due, by the database's clock; see FinishPoll.
+	planned int64
 }
 
 // Stream is a configured stream of polls.
@@ -38,6 +40,9 @@ type Stream struct {
 	Schedule string
 	// Next is when the schedule fires next, from now. A stream that was never polled is due at once.
 	Next time.Duration
+	// Anew says that the source was given other settings while the program runs: it is due at once. A poll of it that is
+	// under way is finished, and neither plans the next one nor stops the source.
+	Anew bool
 }
 
 // Register makes the configured channels and streams known. A source that waited for a person is
@@ -68,31 +73,16 @@ func byKey(a, b Stream) int {
 	return cmp.Or(cmp.Compare(a.ChannelID, b.ChannelID), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Backfill, b.Backfill))
 }
 
+// registerStream makes one stream known. One that is due anew must get another time than it had, see FinishPoll.
 func (s *Store) registerStream(ctx context.Context, tx *sql.Tx, stream Stream) error {
 	_, err := s.exec(ctx, tx, `INSERT INTO sources (channel_id, name, backfill, adapter, schedule, next_poll)
 		VALUES ($1, $2, $3, $4, $5, {now})
 		ON CONFLICT (channel_id, name, backfill) DO UPDATE SET adapter = excluded.adapter, schedule = excluded.schedule, pause = '',
-			next_poll = CASE WHEN sources.schedule = excluded.schedule AND sources.pause = '' THEN sources.next_poll
+			next_poll = CASE WHEN $7 = 1 AND sources.next_poll <= {now} THEN sources.next_poll - 1 WHEN $7 = 1 THEN {now}
+				WHEN sources.schedule = excluded.schedule AND sources.pause = '' THEN sources.next_poll
 				WHEN sources.pause <> '' OR sources.next_poll < {now} THEN {now} ELSE {now} + $6 END`,
-		stream.ChannelID, stream.Source, stream.Backfill, stream.Adapter, stream.Schedule, millis(stream.Next))
+		stream.ChannelID, stream.Source, stream.Backfill, stream.Adapter, stream.Schedule, millis(stream.Next), flag(stream.Anew))
 	return err
-}
-
-// DuePolls returns the scheduled streams that nobody polls and whose time has come, of all
-// configurations that share the database.
-func (s *Store) DuePolls(ctx context.Context) ([]PollKey, error) {
-	var due []PollKey
-	err := s.query(ctx, s.read, func(r *sql.Rows) error {
-		var k PollKey
-		err := r.Scan(&k.ChannelID, &k.Source)
-		due = append(due, k)
-		return err
-	}, `SELECT channel_id, name FROM sources
-		WHERE backfill = '' AND pause = '' AND next_poll <= {now} AND lease_until <= {now}`)
-	if err != nil {
-		return nil, fmt.Errorf("look for due polls: %w", err)
-	}
-	return due, nil
 }
 
 // ClaimPolls leases the streams among keys that are free, for ttl. With early it takes also those whose
@@ -106,14 +96,10 @@ func (s *Store) ClaimPolls(ctx context.Context, owner string, keys []PollKey, tt
 	if err != nil {
 		return nil, err
 	}
-	soon := 0
-	if early {
-		soon = 1
-	}
 	var leases []PollLease
 	err = s.query(ctx, s.write, func(r *sql.Rows) error {
 		l := PollLease{Owner: owner}
-		err := r.Scan(&l.ChannelID, &l.Source, &l.Backfill, &l.Cursor, &l.Epoch, &l.Failures, &l.Held)
+		err := r.Scan(&l.ChannelID, &l.Source, &l.Backfill, &l.Cursor, &l.Epoch, &l.Failures, &l.Held, &l.planned)
 		leases = append(leases, l)
 		return err
 	}, `UPDATE sources SET lease_owner = $1, lease_epoch = lease_epoch + 1, lease_until = {now} + $2
@@ -121,7 +107,7 @@ func (s *Store) ClaimPolls(ctx context.Context, owner string, keys []PollKey, tt
 				ON s.channel_id = item.value->>0 AND s.name = item.value->>1 AND s.backfill = item.value->>2
 				ORDER BY 1, 2, 3 {lock})
 			AND pause = '' AND lease_until <= {now} AND ($4 = 1 OR next_poll <= {now})
-		RETURNING channel_id, name, backfill, cursor, lease_epoch, failures, held`, owner, millis(ttl), param, soon)
+		RETURNING channel_id, name, backfill, cursor, lease_epoch, failures, held, next_poll`, owner, millis(ttl), param, flag(early))
 	if err != nil {
 		return nil, fmt.Errorf("claim polls: %w", err)
 	}
@@ -173,4 +159,12 @@ func (s *Store) RestartBackfill(ctx context.Context, k PollKey) error {
 	_, err := s.exec(ctx, s.write, `UPDATE sources SET cursor = '', finished = NULL
 		WHERE channel_id = $1 AND name = $2 AND backfill = $3 AND finished IS NOT NULL`, k.ChannelID, k.Source, k.Backfill)
 	return err
+}
+
+// flag is a truth as the statements read it.
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,8 @@ type Store struct {
 	opened os.FileInfo
 	// readOnly makes every statement one that can't write.
 	readOnly bool
+	// sent counts the statements; the copies that [Store.within] makes share it.
+	sent *atomic.Uint64
 }
 
 // Open connects to a database URL: sqlite:PATH, postgres://… or postgresql://…. It neither creates nor
@@ -49,7 +52,7 @@ func open(ctx context.Context, url string, readOnly bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{engine: e, readOnly: readOnly}
+	s := &Store{engine: e, readOnly: readOnly, sent: new(atomic.Uint64)}
 	if s.write, s.read, err = e.connect(url, readOnly); err != nil {
 		return nil, err
 	}
@@ -76,6 +79,7 @@ func (s *Store) Close() error {
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.present()
 	if err == nil {
+		s.sent.Add(1)
 		err = s.inTime(ctx, func(ctx context.Context) error { return s.blame(s.read.PingContext(ctx)) })
 	}
 	if err != nil {
@@ -83,6 +87,11 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Statements is how many statements were sent to the database since [Open], also those that failed. The begin and the
+// end of a transaction count as one each, and so does a [Store.Ping]; migrations and what a connection sends by itself
+// when it is opened do not count.
+func (s *Store) Statements() uint64 { return s.sent.Load() }
 
 // Engine is "postgres" or "sqlite".
 func (s *Store) Engine() string { return s.name }
@@ -99,6 +108,7 @@ func (s *Store) on(ctx context.Context, q querier, work func(context.Context, qu
 	if err := s.present(); err != nil {
 		return err
 	}
+	s.sent.Add(1)
 	pool, ok := q.(*sql.DB)
 	if !ok {
 		return s.blame(work(ctx, q)) // the limit is the transaction's
@@ -111,6 +121,7 @@ func (s *Store) on(ctx context.Context, q querier, work func(context.Context, qu
 		if err != nil {
 			return s.blame(err)
 		}
+		s.sent.Add(2)
 		defer tx.Rollback()
 		return s.blame(work(ctx, tx))
 	})
@@ -172,8 +183,10 @@ func (s *Store) inTx(ctx context.Context, f func(context.Context, *sql.Tx) error
 		if err != nil {
 			return s.blame(err)
 		}
+		s.sent.Add(2) // its begin, and its end, which comes in any case
 		defer tx.Rollback()
 		if s.begin != "" {
+			s.sent.Add(1)
 			if _, err := tx.ExecContext(ctx, s.begin); err != nil {
 				return err
 			}

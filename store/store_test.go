@@ -51,3 +51,31 @@ func onBothEngines(b *testing.B, bench func(*testing.B, func(testing.TB) *store.
 		})
 	}
 }
+
+func TestStatementsAreCounted(t *testing.T) {
+	t.Parallel()
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, e.url(t))
+			migrate(t, s)
+			count := func(what string, want uint64, do func() error) {
+				t.Helper()
+				before := s.Statements()
+				if err := do(); err != nil {
+					t.Error(err)
+				}
+				if n := s.Statements() - before; n != want {
+					t.Errorf("%s: %d statements, want %d", what, n, want)
+				}
+			}
+			transaction := uint64(3) // its begin, its end and what is in it
+			if e.name == "postgres" {
+				transaction++ // a setting for it
+			}
+			count("a look-up", 1, func() error { return errorOf(s.ChannelStates(t.Context())) })
+			count("a ping", 1, func() error { return s.Ping(t.Context()) })
+			count("a transaction", transaction, func() error { return s.Register(t.Context(), map[string]string{"c": "support"}, nil) })
+		})
+	}
+}

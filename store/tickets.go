@@ -62,6 +62,8 @@ type Ticket struct {
 	Reason   string
 	// Own tells that we posted it.
 	Own bool
+	// StoredAt is when the wanted content came into the store, by the database's clock; only [Store.Due] tells it.
+	StoredAt time.Time
 }
 
 // row is a ticket as the bulk statements read it from JSON, by position (keys would double the text):
@@ -92,12 +94,15 @@ func rowOf(t *Ticket) row {
 
 const ticketColumns = `network_item_id, source, ticket_id, wanted_hash, delivered_hash, payload, root_id, ref, state, priority, attempts, reason, own`
 
-func scanTicket(rows *sql.Rows) (*Ticket, error) {
+// scanTicket reads the ticketColumns, and what follows them into more.
+func scanTicket(rows *sql.Rows, more ...any) (*Ticket, error) {
 	var t Ticket
 	var ticketID, delivered, payload, root, ref sql.NullString
 	var priority, own int
-	err := rows.Scan(&t.NetworkItemID, &t.Source, &ticketID, &t.WantedHash, &delivered, &payload, &root, &ref,
-		&t.State, &priority, &t.Attempts, &t.Reason, &own)
+	err := rows.Scan(append([]any{
+		&t.NetworkItemID, &t.Source, &ticketID, &t.WantedHash, &delivered, &payload, &root, &ref,
+		&t.State, &priority, &t.Attempts, &t.Reason, &own,
+	}, more...)...)
 	t.TicketID, t.Payload, t.RootID, t.Ref = ticketID.String, payload.String, root.String, ref.String
 	t.DeliveredHash, t.Delivered, t.Backfill = delivered.String, delivered.Valid, priority == 1
 	t.Own = own == 1

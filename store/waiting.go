@@ -17,8 +17,11 @@ func (s *Store) DueCounts(ctx context.Context) (map[string]int, error) {
 		err := r.Scan(&id, &n)
 		counts[id] = n
 		return err
-	}, `SELECT channel_id, count(*) FROM tickets t WHERE `+pending+` AND due <= {now} AND (own = 0
-			OR NOT EXISTS (SELECT 1 FROM actions a WHERE a.channel_id = t.channel_id AND a.source = t.source AND a.`+undone+` AND a.`+unended+`)
+	}, `WITH trying AS MATERIALIZED (SELECT channel_id, source, min(tried_at) - 60000 AS since FROM actions
+			WHERE `+undone+` AND `+unended+` AND tried_at IS NOT NULL GROUP BY channel_id, source)
+		SELECT channel_id, count(*) FROM tickets t WHERE `+pending+` AND due <= {now} AND (own = 0
+			OR NOT EXISTS (SELECT 1 FROM trying
+					WHERE trying.channel_id = t.channel_id AND trying.source = t.source AND trying.since <= t.changed_at)
 				AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.channel_id = t.channel_id AND a.reply_id = t.network_item_id AND a.state = 'performed'))
 		GROUP BY channel_id`)
 	if err != nil {
@@ -58,7 +61,7 @@ func (s *Store) duePage(ctx context.Context, channelID, after string) ([]*Ticket
 		t, err := scanTicket(r)
 		page = append(page, t)
 		return err
-	}, `SELECT `+ticketColumns+` FROM tickets t
+	}, `WITH `+trying+` SELECT `+ticketColumns+` FROM tickets t
 		WHERE channel_id = $1 AND network_item_id > $2 AND state = 'pending' AND due <= {now}
 			AND (root_id IS NULL OR ticket_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM tickets r
 				WHERE r.channel_id = t.channel_id AND r.network_item_id = t.root_id

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"socialhub-sync/socialhub"
-	"socialhub-sync/sources"
 	"socialhub-sync/store"
 	"socialhub-sync/sync/act"
 )
@@ -14,7 +13,7 @@ import (
 // WakeActions makes the engine look for actions of a channel: the webhook has just stored some, and with them perhaps
 // the _id for which tickets wait. Without it they are found within seconds.
 func (e *Engine) WakeActions(channelID string) {
-	if d := e.deliverers[channelID]; d != nil {
+	if d := e.deliverer(channelID); d != nil {
 		d.actions.Wake()
 		d.wake()
 	}
@@ -96,25 +95,27 @@ func (l lent) Request(soft, hard context.Context, key string, f func() socialhub
 }
 
 func (l lent) Guard(source string, f func() error) error {
-	src := l.engine.sources[source]
-	if src == nil {
-		return errors.New("the source is not in the config")
+	src := l.engine.current().sources[source]
+	if src == nil { // it was taken out of the config since it was opened
+		src = &Source{Name: source, Adapter: "of a source that is gone"}
 	}
 	return l.engine.guard(src, f)
 }
 
-func (l lent) Source(name string) (func(context.Context) (sources.Source, error), bool) {
-	src := l.engine.sources[name]
+func (l lent) Source(name string) (act.Opener, bool) {
+	src := l.engine.current().sources[name]
 	if src == nil || src.ChannelID != l.channel.ID {
-		return nil, false
+		return act.Opener{}, false
 	}
-	return src.Open, true
+	return act.Opener{Version: src.Version, Open: src.Open}, true
 }
 
 func (l lent) Backoff(failures int) time.Duration { return backoff(failures) }
 
 func (l lent) Stepped(step store.ActionStep) {
-	l.engine.tally.stepped(l.channel.ID, step)
+	if result := stepResult(step); result != "" {
+		l.engine.observers.Stepped(Step{ChannelID: l.channel.ID, Channel: l.channel.Name, Result: result})
+	}
 	l.wake() // our own posts may have waited for it
 }
 

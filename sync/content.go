@@ -57,10 +57,23 @@ type payload struct {
 	Interaction socialhub.Interaction `json:"interaction"`
 	// Updated is when the item changed, or when the change was seen if the source does not say.
 	Updated time.Time `json:"updated,omitzero"`
+	// Seen tells that the source does not say.
+	Seen bool `json:"seen,omitempty"`
 	// Own is sent only if the channel has a networkId, and with that as its interactor.
 	Own bool `json:"own,omitempty"`
 	// Reset brings the ticket back to the inbox.
 	Reset bool `json:"reset,omitempty"`
+}
+
+// since is when the source had the content first, as far as it says; an update says nothing of when it was created.
+func (p *payload) since(update bool) time.Time {
+	switch {
+	case !p.Seen:
+		return p.Updated
+	case !update:
+		return p.Interaction.CreatedTime
+	}
+	return time.Time{}
 }
 
 // encode replaces invalid UTF-8, which is why it is the standard library's.

@@ -33,6 +33,11 @@ type deliverer struct {
 	limiter  *rate.Limiter
 	throttle throttle
 	actions  *act.Runner
+	// manifest is to be kept like that if it is not nil.
+	manifest *manifest.Desired
+	// stop tells to take no more work, done is closed when run has returned.
+	stop context.CancelFunc
+	done chan struct{}
 	// slots are taken by the requests under way.
 	slots chan struct{}
 	// woken is signalled when there may be work.
@@ -48,7 +53,9 @@ type deliverer struct {
 	wakes int
 	// trouble is the reason of the last failure if nothing has succeeded since.
 	trouble string
-	others  others
+	// limit is what SocialHub last said of the channel's.
+	limit  socialhub.RateLimit
+	others others
 	// The lease: its epoch, when it began, until when it lasts; lost stops the session that holds it
 	// and is nil outside a session.
 	epoch        int64
@@ -56,9 +63,9 @@ type deliverer struct {
 	lost         context.CancelCauseFunc
 }
 
-func newDeliverer(e *Engine, c *Channel) *deliverer {
+func newDeliverer(e *Engine, c *Channel, want *manifest.Desired) *deliverer {
 	d := &deliverer{
-		engine: e, channel: c, log: e.Logger.With(slog.String("channel", c.Name)),
+		engine: e, channel: c, manifest: want, done: make(chan struct{}), log: e.Logger.With(slog.String("channel", c.Name)),
 		throttle: newThrottle(), woken: make(chan struct{}, 1), busy: make(map[string]bool),
 		slots: make(chan struct{}, max(1, c.Concurrency)),
 	}
@@ -98,8 +105,8 @@ func (d *deliverer) notify(state store.ChannelState, asked time.Time) {
 	}
 }
 
-// run delivers until soft is done; what is under way then may go on until hard is.
-func (d *deliverer) run(soft, hard context.Context) {
+// run delivers until soft, a child of the engine's, is done; what is under way then may go on until hard is.
+func (d *deliverer) run(w *work, soft context.Context) {
 	for {
 		select {
 		case <-soft.Done():
@@ -108,9 +115,10 @@ func (d *deliverer) run(soft, hard context.Context) {
 		}
 		claimed := time.Now()
 		// With hard: a claim that is cut off could leave a lease that nobody gives back.
-		lease, ok, err := d.engine.Store.ClaimChannel(hard, d.engine.Owner, d.channel.ID, d.engine.LeaseTTL)
-		if d.engine.health.note(hard, writing, err); err == nil && ok {
-			d.session(soft, hard, lease, claimed)
+		lease, ok, err := d.engine.Store.ClaimChannel(w.hard, d.engine.Owner, d.channel.ID, d.engine.LeaseTTL)
+		if d.engine.health.note(w.hard, writing, err); err == nil && ok {
+			d.session(soft, w.hard, lease, claimed)
+			d.giveBackLease(w, lease)
 		}
 	}
 }
@@ -128,8 +136,8 @@ func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLeas
 	answers := make(chan answered, maxUnsettled)
 	var workers, committer, actions gosync.WaitGroup
 	actions.Go(func() { d.actions.Run(ctx, hard, lease) })
-	if want, ok := d.engine.Manifests[d.channel.ID]; ok {
-		keeper := manifest.Keeper{Client: d.channel.Client, Want: want, Log: d.log, Open: lent{d}.Open, Pause: d.pause}
+	if d.manifest != nil {
+		keeper := manifest.Keeper{Client: d.channel.Client, Want: *d.manifest, Log: d.log, Open: lent{d}.Open, Pause: d.pause}
 		actions.Go(func() { keeper.Run(ctx) })
 	}
 	for range d.channel.Concurrency {
@@ -151,7 +159,15 @@ func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLeas
 	d.epoch, d.lost = 0, nil
 	clear(d.busy)
 	d.mu.Unlock()
-	d.engine.release(hard, func(ctx context.Context) error { return d.engine.Store.ReleaseChannel(ctx, lease) })
+}
+
+// giveBackLease does so for as long as the engine runs: it would renew a lease that it has forgotten, and nobody could
+// deliver.
+func (d *deliverer) giveBackLease(w *work, lease store.DeliveryLease) {
+	release := func(ctx context.Context) error { return d.engine.Store.ReleaseChannel(ctx, lease) }
+	if d.engine.persist(w.soft, func() error { return release(w.soft) }) != nil {
+		d.engine.release(w.hard, release)
+	}
 }
 
 // renewed tells under which epoch the lease was prolonged at the time asked; another epoch means that it was lost.
@@ -288,29 +304,24 @@ func (d *deliverer) settleDown(seen int) {
 	d.quiet = len(d.busy) == 0 && d.wakes == seen && d.able(time.Now())
 }
 
-// answered is a delivery that has an answer.
+// answered is a ticket that is to be settled.
 type answered struct {
 	settlement store.Settlement
-	update     bool
-	outcome    socialhub.Outcome
-	// requested is false if no request was needed.
-	requested bool
+	// delivery has no operation if the ticket is only given back.
+	delivery Delivery
 }
 
 // deliver sends one ticket, unless the session has ended, and decides what the answer means.
 func (d *deliverer) deliver(session, ctx context.Context, t *store.Ticket) answered {
 	if t.TicketID != "" && t.DeliveredHash == t.WantedHash {
-		d.throttle.done(t.NetworkItemID, neutral, time.Now())
-		return answered{settlement: settled(t, store.Synced, "")}
+		return d.spare(t, store.Synced, "")
 	}
 	p, err := decodePayload(t.Payload)
 	if err != nil {
-		d.throttle.done(t.NetworkItemID, neutral, time.Now())
-		return answered{settlement: settled(t, store.Rejected, err.Error())}
+		return d.spare(t, store.Rejected, err.Error())
 	}
 	if p.Own && !d.ownPost(&p.Interaction) {
-		d.throttle.done(t.NetworkItemID, neutral, time.Now())
-		return answered{settlement: settled(t, store.Skipped, "our own post, and the channel has no networkId")}
+		return d.spare(t, store.Skipped, "our own post, and the channel has no networkId")
 	}
 	d.slots <- struct{}{}
 	defer func() { <-d.slots }()
@@ -323,7 +334,27 @@ func (d *deliverer) deliver(session, ctx context.Context, t *store.Ticket) answe
 		d.log.Warn("delivery", slog.String("item", t.NetworkItemID), slog.String("reason", a.Reason), slog.Int("attempt", t.Attempts+1))
 	}
 	d.take(ctx, t.NetworkItemID, a)
-	return answered{settlement: settle(t, a, backoff(t.Attempts+1)), update: t.TicketID != "", outcome: a.Outcome, requested: true}
+	done := answered{settle(t, a, backoff(t.Attempts+1)), d.report(t)}
+	done.delivery.Sent, done.delivery.Outcome = true, a.Outcome
+	done.delivery.Answered, done.delivery.Updated = time.Now(), p.since(t.TicketID != "")
+	return done
+}
+
+// spare settles a ticket that needs no request.
+func (d *deliverer) spare(t *store.Ticket, state store.State, reason string) answered {
+	d.throttle.done(t.NetworkItemID, neutral, time.Now())
+	return answered{settled(t, state, reason), d.report(t)}
+}
+
+// report is what is to be told of a ticket's delivery, but for the answer.
+func (d *deliverer) report(t *store.Ticket) Delivery {
+	operation := Create
+	if t.TicketID != "" {
+		operation = Patch
+	}
+	return Delivery{
+		ChannelID: d.channel.ID, Channel: d.channel.Name, Operation: operation, Backfill: t.Backfill, Stored: t.StoredAt,
+	}
 }
 
 // request sends the content, at the longest until the lease ends.
@@ -342,6 +373,7 @@ func (d *deliverer) request(ctx context.Context, t *store.Ticket, p *payload) so
 // take draws the consequences of an answer for the channel; id names what the request was for.
 func (d *deliverer) take(ctx context.Context, id string, a socialhub.Answer) {
 	o, trouble := succeeded, ""
+	d.told(a.Limit)
 	switch a.Outcome {
 	case socialhub.Unavailable:
 		o, trouble = failed, a.Reason
@@ -403,7 +435,10 @@ func (d *deliverer) release(group []answered, err error) {
 	d.mu.Unlock()
 	if err == nil {
 		for _, a := range group {
-			d.engine.tally.delivered(d.channel.ID, a)
+			if a.delivery.Operation != "" {
+				a.delivery.State = a.settlement.Same.State
+				d.engine.observers.Delivered(a.delivery)
+			}
 			d.logOutcome(a)
 		}
 	}
@@ -420,6 +455,6 @@ func (d *deliverer) logOutcome(a answered) {
 	case store.Gone:
 		d.log.Warn("ticket was removed in SocialHub", id)
 	case store.Synced:
-		d.log.Debug("delivered", id, slog.Bool("update", a.update))
+		d.log.Debug("delivered", id, slog.Bool("update", a.delivery.Operation == Patch))
 	}
 }

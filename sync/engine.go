@@ -14,12 +14,12 @@ package sync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	gosync "sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -52,6 +52,8 @@ type Channel struct {
 	Concurrency int
 	// RateLimit is in requests per second; 0 is no limit of our own.
 	RateLimit float64
+	// Version stands for all of the above; see [Engine.Update].
+	Version string
 }
 
 // Source is a configured source.
@@ -68,6 +70,10 @@ type Source struct {
 	MassChangeLimit int
 	// Open opens the source; the engine closes it.
 	Open func(context.Context) (sources.Source, error)
+	// Version stands for all of the above, for what Open opens, too; see [Engine.Update].
+	Version string
+	// keep is how long tickets are kept, 0 for ever; if not for ever, it is noted which items were seen.
+	keep time.Duration
 }
 
 // Options make an engine.
@@ -90,27 +96,39 @@ type Options struct {
 	Retention store.Retention
 	// Backfill, if set, makes the engine read history instead of polling on schedule.
 	Backfill *Backfill
+	// Observer, if set, hears what the engine does.
+	Observer Observer
 }
 
 // Engine polls and delivers.
 type Engine struct {
+	// Options are what it was made with. Where it may have been updated, look at the setup instead.
 	Options
-	deliverers map[string]*deliverer
-	sources    map[string]*Source
-	health     health
-	tally      tally
-	room       room
+	setup     atomic.Pointer[setup]
+	life      life
+	health    health
+	tally     tally
+	observers observers
+	room      room
 	// looked and renewed are the beats of the loops that run as long as the engine.
 	looked, renewed pulse
 
+	// updating is held by an update, turn while polls are claimed or the setup is replaced: each poll is of the setup that
+	// the database knew when it was claimed.
+	updating, turn turn
+
 	mu      gosync.Mutex
 	running map[store.PollKey]*runningPoll
+	// leaving are the deliverers that were replaced and have not finished yet.
+	leaving map[*deliverer]bool
 }
 
-// runningPoll is a poll under way; stop ends it.
+// runningPoll is a poll under way; stop ends it, done is closed when it has ended.
 type runningPoll struct {
-	since time.Time
-	stop  context.CancelCauseFunc
+	source *Source
+	since  time.Time
+	stop   context.CancelCauseFunc
+	done   chan struct{}
 }
 
 // New returns an engine for a migrated store.
@@ -125,19 +143,18 @@ func New(o Options) *Engine {
 		o.Files = fetch.New(fetch.Options{UserAgent: "socialhub-sync"})
 	}
 	e := &Engine{
-		Options: o, deliverers: make(map[string]*deliverer), sources: make(map[string]*Source),
-		running: make(map[store.PollKey]*runningPoll),
+		Options: o, life: newLife(), updating: newTurn(), turn: newTurn(),
+		running: make(map[store.PollKey]*runningPoll), leaving: make(map[*deliverer]bool),
 	}
 	e.health.log = o.Logger
+	e.observers = observers{&e.tally}
+	if o.Observer != nil {
+		e.observers = append(e.observers, o.Observer)
+	}
 	e.room.init(o.Backfill)
 	e.looked.beat()
 	e.renewed.beat()
-	for i := range o.Sources {
-		e.sources[o.Sources[i].Name] = &o.Sources[i]
-	}
-	for i := range o.Channels {
-		e.deliverers[o.Channels[i].ID] = newDeliverer(e, &o.Channels[i])
-	}
+	e.setup.Store(e.arrange(&Update{o.Channels, o.Sources, o.Manifests, o.Retention}, new(setup)))
 	return e
 }
 
@@ -146,15 +163,18 @@ func New(o Options) *Engine {
 const tickEvery = time.Second
 
 // Run polls on schedule and delivers until ctx is done; then it finishes what is under way, at most for
-// the grace period, and gives its leases back. The error is nil unless something could not be finished.
+// the grace period, and gives its leases back. The error is nil unless something could not be finished. It is called once.
 func (e *Engine) Run(ctx context.Context) error {
+	defer close(e.life.over)
 	if err := e.ready(ctx); err != nil {
 		return stopped(ctx, err)
 	}
 	w, end := e.begin(ctx)
 	w.group.Go(func() { e.every(w.soft, tickEvery, func() { e.tick(w); e.looked.beat() }) })
 	w.group.Go(func() { e.every(w.soft, upkeepTick, func() { e.upkeep(w.soft) }) })
+	e.life.begin(w)
 	<-ctx.Done()
+	e.life.end()
 	return end()
 }
 
@@ -167,62 +187,6 @@ func (e *Engine) ready(ctx context.Context) error {
 		_, err := e.look(ctx)
 		return err
 	})
-}
-
-// work is what the engine's goroutines have in common.
-type work struct {
-	// hard is cancelled when the grace period is over; soft, a child of the caller's context, tells to
-	// take no more work.
-	soft, hard context.Context
-	group      gosync.WaitGroup
-}
-
-// begin starts the deliverers and the renewal of leases. end stops them and waits.
-func (e *Engine) begin(ctx context.Context) (w *work, end func() error) {
-	soft, stop := context.WithCancel(ctx)
-	hard, kill := context.WithCancelCause(context.WithoutCancel(ctx))
-	w = &work{soft: soft, hard: hard}
-	for _, d := range e.deliverers {
-		w.group.Go(func() { d.run(soft, hard) })
-	}
-	renewal, stopRenewal := context.WithCancel(hard)
-	renewed := make(chan struct{})
-	go func() {
-		defer close(renewed)
-		e.every(renewal, e.LeaseTTL/3, func() { e.renew(renewal); e.renewed.beat() })
-	}()
-	return w, func() error {
-		stop()
-		defer kill(nil)
-		timer := time.AfterFunc(e.Grace, func() { kill(errGrace) })
-		idle := make(chan struct{})
-		go func() { defer close(idle); w.group.Wait() }()
-		select {
-		case <-idle:
-		case <-hard.Done():
-			pause(context.WithoutCancel(ctx), lastWords)
-		}
-		stopRenewal()
-		<-renewed
-		if !timer.Stop() {
-			return errGrace
-		}
-		return nil
-	}
-}
-
-// lastWords is how long what was cut off at the end of the grace period has to come back; an adapter that
-// does not is left behind.
-const lastWords = 2 * time.Second
-
-var errGrace = errors.New("the grace period was over before everything under way had finished; it is taken up again at the next start")
-
-// release gives a lease back, also when the grace period is over: nothing is under way any more. If the store
-// does not take it soon, the lease ends by its time.
-func (e *Engine) release(hard context.Context, f func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(hard), lastWords)
-	defer cancel()
-	_ = e.persist(ctx, func() error { return f(ctx) })
 }
 
 // every calls f now and then again and again until ctx is done.
@@ -241,23 +205,19 @@ func (e *Engine) every(ctx context.Context, interval time.Duration, f func()) {
 
 // tick looks for work.
 func (e *Engine) tick(w *work) {
-	if _, err := e.look(w.soft); err != nil {
+	due, err := e.look(w.soft)
+	if err != nil {
 		return
 	}
-	due, err := e.Store.DuePolls(w.soft)
-	if e.health.note(w.soft, reading, err); err != nil {
-		return
-	}
-	due = slices.DeleteFunc(due, func(k store.PollKey) bool { return !e.configured(k) })
 	if len(due) > 0 {
 		e.startPolls(w, due)
 	}
 }
 
-// look tells the deliverers how the store sees their channels.
-func (e *Engine) look(ctx context.Context) ([]store.ChannelState, error) {
+// look tells the deliverers how the store sees their channels, and returns the polls that are due.
+func (e *Engine) look(ctx context.Context) ([]store.PollKey, error) {
 	asked := time.Now()
-	states, err := e.Store.ChannelStates(ctx)
+	states, due, err := e.Store.Look(ctx)
 	if e.health.note(ctx, reading, err); err != nil {
 		return nil, err
 	}
@@ -265,29 +225,43 @@ func (e *Engine) look(ctx context.Context) ([]store.ChannelState, error) {
 		e.renew(ctx)
 	}
 	for _, state := range states {
-		if d := e.deliverers[state.ID]; d != nil {
+		if d := e.deliverer(state.ID); d != nil {
 			d.notify(state, asked)
 		}
 	}
-	return states, nil
+	return due, nil
 }
 
-// configured tells whether a stream is one of this engine's.
-func (e *Engine) configured(k store.PollKey) bool {
-	src := e.sources[k.Source]
-	return src != nil && src.ChannelID == k.ChannelID
-}
-
-// startPolls leases the streams and polls each in a goroutine of its own. A claim that is cut off could
-// leave a lease that nobody gives back, so it goes on when the engine is told to stop.
+// startPolls leases those of the streams that are the engine's and polls each in a goroutine of its own. A claim that is
+// cut off could leave a lease that nobody gives back, so it goes on when the engine is told to stop.
 func (e *Engine) startPolls(w *work, keys []store.PollKey) {
+	if !e.turn.take(w.soft) {
+		return
+	}
+	defer e.turn.give()
+	keys = slices.DeleteFunc(keys, func(k store.PollKey) bool { return !e.current().mayPoll(k) || e.polledElsewhere(k) })
+	if len(keys) == 0 {
+		return
+	}
 	leases, err := e.Store.ClaimPolls(w.hard, e.Owner, keys, e.LeaseTTL, false)
 	if e.health.note(w.hard, writing, err); err != nil {
 		return
 	}
 	for _, lease := range leases {
-		w.group.Go(func() { e.runPoll(w, lease) })
+		e.startPoll(w, lease)
 	}
+}
+
+// polledElsewhere tells whether a poll of the same source is still under way for the channel that it was moved from.
+func (e *Engine) polledElsewhere(k store.PollKey) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for other := range e.running {
+		if other.Source == k.Source && other.ChannelID != k.ChannelID {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Engine) register(ctx context.Context) error {
@@ -301,12 +275,13 @@ func (e *Engine) register(ctx context.Context) error {
 		if !e.Backfill.Reads(src.Name) {
 			continue
 		}
-		streams = append(streams, store.Stream{
-			PollKey: e.key(&src), Adapter: src.Adapter,
-			Schedule: src.ScheduleText, Next: untilNext(&src, now),
-		})
+		streams = append(streams, e.stream(&src, now))
 	}
 	return e.Store.Register(ctx, channels, streams)
+}
+
+func (e *Engine) stream(src *Source, now time.Time) store.Stream {
+	return store.Stream{PollKey: e.key(src), Adapter: src.Adapter, Schedule: src.ScheduleText, Next: untilNext(src, now)}
 }
 
 func (e *Engine) key(src *Source) store.PollKey {
@@ -324,12 +299,13 @@ func (e *Engine) renew(ctx context.Context) {
 	if e.health.note(ctx, writing, err); err != nil {
 		return
 	}
-	for id, d := range e.deliverers {
-		d.renewed(channels[id], asked)
-	}
 	e.mu.Lock()
+	deliverers := slices.Concat(slices.Collect(maps.Values(e.current().deliverers)), slices.Collect(maps.Keys(e.leaving)))
 	running := maps.Clone(e.running)
 	e.mu.Unlock()
+	for _, d := range deliverers {
+		d.renewed(channels[d.channel.ID], asked)
+	}
 	for k, poll := range running {
 		if _, ok := polls[k]; !ok && poll.since.Before(asked) {
 			poll.stop(store.ErrLeaseLost)

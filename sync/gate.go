@@ -102,6 +102,7 @@ func (d *deliverer) resume(ctx context.Context) bool {
 // greet verifies the token by GET / and learns who the channel is on its network.
 func (d *deliverer) greet(ctx context.Context) bool {
 	channel, a := d.channel.Client.Channel(ctx)
+	d.told(a.Limit)
 	if ctx.Err() != nil {
 		return false
 	}

@@ -46,7 +46,7 @@ func TestTheStoredPauseIsKnownBeforeAnythingIsSent(t *testing.T) {
 		if err := e.ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if e.deliverers[w.channel.ID].gate.open(time.Now()) {
+		if e.deliverer(w.channel.ID).gate.open(time.Now()) {
 			t.Error("the channel is open")
 		}
 	})
@@ -55,7 +55,7 @@ func TestTheStoredPauseIsKnownBeforeAnythingIsSent(t *testing.T) {
 func TestALeaseIsProlongedOnlyUnderItsEpoch(t *testing.T) {
 	t.Parallel()
 	e := New(Options{Channels: []Channel{{ID: "c"}}, LeaseTTL: time.Minute, Logger: slog.New(slog.DiscardHandler)})
-	d, now := e.deliverers["c"], time.Now()
+	d, now := e.deliverer("c"), time.Now()
 	d.renewed(5, now) // outside a session nothing is held
 	ctx, cancel := context.WithCancelCause(t.Context())
 	d.epoch, d.since, d.until, d.lost = 7, now, now.Add(time.Minute), cancel
@@ -77,7 +77,7 @@ func TestNoRequestOutlivesTheLease(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, sandbox.Options{Faults: onRoute(sandbox.RoutePost, sandbox.Fault{Kind: sandbox.Hang})}, sandbox.ChannelOptions{})
 		e := w.engine()
-		d := e.deliverers[w.channel.ID]
+		d := e.deliverer(w.channel.ID)
 		d.until = time.Now().Add(5 * time.Second)
 		it := brought("A")
 		began := time.Now()
@@ -89,7 +89,7 @@ func TestNoRequestOutlivesTheLease(t *testing.T) {
 		}
 		d.throttle.start()
 		a = d.deliver(t.Context(), t.Context(), &store.Ticket{NetworkItemID: "item-2", WantedHash: it.hash, Payload: mustEncode(t, it)})
-		if a.requested || a.settlement.Same.Attempts != 0 {
+		if a.delivery.Sent || a.settlement.Same.Attempts != 0 {
 			t.Errorf("a request was sent after the lease: %+v", a)
 		}
 	})
@@ -155,7 +155,7 @@ func TestAPollThatLingersLeavesTheNewerOneAlone(t *testing.T) {
 func TestADelivererIsQuietOnlyIfNothingHappenedSinceItLooked(t *testing.T) {
 	t.Parallel()
 	e := New(Options{Channels: []Channel{{ID: "c"}}, Logger: slog.New(slog.DiscardHandler)})
-	d := e.deliverers["c"]
+	d := e.deliverer("c")
 	d.until = time.Now().Add(time.Minute)
 	seen := d.wakes
 	if d.settleDown(seen); !d.quiet {

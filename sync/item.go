@@ -48,7 +48,7 @@ func prepare(src *Source, in *sources.Item, now time.Time) item {
 	}
 	it.mended = mend(content)
 	if mendTime(&it.payload.Updated); it.payload.Updated.IsZero() {
-		it.payload.Updated = now.UTC().Truncate(time.Millisecond)
+		it.payload.Updated, it.payload.Seen = now.UTC().Truncate(time.Millisecond), true
 	}
 	it.refusal = refusal(content)
 	it.hash = contentHash(content)

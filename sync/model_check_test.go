@@ -38,9 +38,12 @@ func (a *arena) model() map[int]*wanted {
 			a.t.Fatal(err)
 		}
 		for number, batch := range batches { // of several editions in a batch the last counts
+			if !a.plan.Redact { // a deletion leaves what came before, also in its batch
+				batch = slices.DeleteFunc(slices.Clone(batch), func(e entry) bool { return e.deleted })
+			}
 			for i, e := range batch {
 				if !slices.ContainsFunc(batch[i+1:], func(later entry) bool { return later.item == e.item }) {
-					fold(model, e, number, a.plan.Redact)
+					fold(model, e, number)
 				}
 			}
 		}
@@ -48,10 +51,10 @@ func (a *arena) model() map[int]*wanted {
 	return model
 }
 
-func fold(model map[int]*wanted, e entry, number int, redact bool) {
+func fold(model map[int]*wanted, e entry, number int) {
 	w := model[e.item]
 	switch {
-	case e.deleted && (w == nil || !redact):
+	case e.deleted && w == nil:
 		return
 	case w == nil:
 		w = &wanted{first: number}

@@ -53,7 +53,7 @@ func (e *Engine) pollAll(ctx context.Context, w *work) error {
 	})
 	polls := work{soft: w.soft, hard: w.hard}
 	for _, lease := range leases {
-		polls.group.Go(func() { e.runPoll(&polls, lease) })
+		e.startPoll(&polls, lease)
 	}
 	polls.group.Wait()
 	return errors.Join(err, ctx.Err())
@@ -79,7 +79,7 @@ func (e *Engine) untilDelivered(ctx context.Context) {
 
 // busy tells whether tickets are between being read from the store and being settled, in a channel that gets on.
 func (e *Engine) busy() bool {
-	for _, d := range e.deliverers {
+	for _, d := range e.current().deliverers {
 		d.mu.Lock()
 		n := len(d.busy)
 		d.mu.Unlock()
@@ -92,7 +92,7 @@ func (e *Engine) busy() bool {
 
 func (e *Engine) through(states []store.ChannelState) bool {
 	for _, state := range states {
-		if d := e.deliverers[state.ID]; d != nil && !d.through(state) {
+		if d := e.deliverer(state.ID); d != nil && !d.through(state) {
 			return false
 		}
 	}

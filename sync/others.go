@@ -33,7 +33,7 @@ func (e *Engine) watch(ctx context.Context, states []store.ChannelState) error {
 	now := time.Now()
 	var look []*deliverer
 	for _, state := range states {
-		if d := e.deliverers[state.ID]; d != nil && d.watches(state, now) {
+		if d := e.deliverer(state.ID); d != nil && d.watches(state, now) {
 			look = append(look, d)
 		}
 	}
@@ -78,7 +78,7 @@ func (d *deliverer) watched(due int, now time.Time) {
 // Trouble says why the channel with this id does not get on; empty if it does or nobody knows. Pauses are told by
 // the store.
 func (e *Engine) Trouble(channelID string) string {
-	d := e.deliverers[channelID]
+	d := e.deliverer(channelID)
 	if d == nil {
 		return ""
 	}
@@ -95,7 +95,7 @@ func (e *Engine) Trouble(channelID string) string {
 
 // Elsewhere tells whether another process delivers for one of the channels.
 func (e *Engine) Elsewhere() bool {
-	for _, d := range e.deliverers {
+	for _, d := range e.current().deliverers {
 		d.mu.Lock()
 		hold := d.others.hold
 		d.mu.Unlock()

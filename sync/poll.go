@@ -16,30 +16,39 @@ import (
 // Counts is what a poll found.
 type Counts struct{ Read, New, Changed, Unchanged, Rejected, Mended int }
 
-// runPoll polls one stream under its lease and stores how it went.
-func (e *Engine) runPoll(w *work, lease store.PollLease) {
+// startPoll polls one stream under its lease, in a goroutine of its own.
+func (e *Engine) startPoll(w *work, lease store.PollLease) {
 	ctx, cancel := context.WithCancelCause(w.soft)
-	defer cancel(nil)
-	mine := &runningPoll{time.Now(), cancel}
+	mine := &runningPoll{e.current().sources[lease.Source], time.Now(), cancel, make(chan struct{})}
 	e.mu.Lock()
 	e.running[lease.PollKey] = mine
 	e.mu.Unlock()
-	defer e.forget(lease.PollKey, mine)
+	w.group.Go(func() {
+		defer close(mine.done)
+		defer e.forget(lease.PollKey, mine)
+		defer cancel(nil)
+		e.runPoll(ctx, w, mine.source, lease)
+	})
+}
 
-	src := e.sources[lease.Source]
+// runPoll polls one stream under its lease and stores how it went. An update leaves src to it.
+func (e *Engine) runPoll(ctx context.Context, w *work, src *Source, lease store.PollLease) {
 	began := time.Now()
 	found, notBefore, err := e.poll(ctx, src, lease, e.ingest)
 	if ctx.Err() != nil {
 		// Told to stop or taken over: what was read is stored, the rest is read again.
 		e.release(w.hard, func(ctx context.Context) error { return e.Store.ReleasePoll(ctx, lease) })
-		e.tally.pollDone(lease.PollKey, whyCut(w, ctx))
+		e.observers.Polled(e.ended(src, PollCut, whyCut(w, ctx), time.Since(began)))
 		return
 	}
 	result := pollResult(src, found, err, lease.Failures, notBefore, time.Now())
+	if !e.current().has(src) {
+		result.Pause = "" // it is not this source that would be stopped
+	}
 	result.Finished = lease.Backfill != "" && err == nil && !e.room.full()
-	result.Took, result.Seen = time.Since(began), e.notes() && err == nil && found.Read > 0
+	result.Took, result.Seen = time.Since(began), src.keep > 0 && err == nil && found.Read > 0
 	e.logPoll(src, result, found, result.Took, err)
-	e.tally.pollDone(lease.PollKey, err)
+	e.observers.Polled(e.ended(src, pollOutcome(result, found, err), err, result.Took))
 	if e.judgeHeld(w, src, lease) != nil {
 		return // taken over, or stopped: the changes are judged by the next poll
 	}
@@ -59,11 +68,11 @@ func (e *Engine) judgeHeld(w *work, src *Source, lease store.PollLease) error {
 	if err != nil {
 		return err
 	}
-	if held > e.tally.held(lease.PollKey, held) {
+	if held > e.tally.held(src.Name, held) {
 		e.Logger.Error("mass change held, it waits for `resume`", slog.String("source", src.Name),
 			slog.Int("held", held), slog.Int("mass_change_limit", src.MassChangeLimit))
 	}
-	if d := e.deliverers[src.ChannelID]; d != nil && released > 0 {
+	if d := e.deliverer(src.ChannelID); d != nil && released > 0 {
 		d.wake()
 	}
 	return nil
@@ -77,6 +86,23 @@ func (e *Engine) forget(k store.PollKey, mine *runningPoll) {
 	if e.running[k] == mine {
 		delete(e.running, k)
 	}
+}
+
+func (e *Engine) ended(src *Source, o PollOutcome, err error, took time.Duration) Poll {
+	return Poll{Source: src.Name, Channel: e.channelName(src), Outcome: o, Err: err, Took: took}
+}
+
+// pollOutcome tells how a poll ended that was not cut.
+func pollOutcome(r store.PollResult, found Counts, err error) PollOutcome {
+	switch {
+	case r.Pause != "":
+		return PollStopped
+	case err != nil:
+		return PollFailed
+	case found.New+found.Changed+found.Rejected > 0:
+		return PollFound
+	}
+	return PollUnchanged
 }
 
 var errCut = errors.New("stopped before its end; the next run goes on")
@@ -165,7 +191,7 @@ func (e *Engine) poll(ctx context.Context, src *Source, lease store.PollLease, t
 	for b := range batches {
 		found, err := take(ctx, src, lease, b)
 		total.add(found)
-		e.tally.read(lease.PollKey, found)
+		e.observers.Read(Batch{src.Name, e.channelName(src), found})
 		if err != nil {
 			return total, notBefore, err
 		}
@@ -252,7 +278,7 @@ func (e *Engine) ingest(ctx context.Context, src *Source, lease store.PollLease,
 	if err := e.reach(ctx, writing, func() error { return e.Store.Ingest(ctx, lease, in) }); err != nil {
 		return Counts{}, err
 	}
-	if d := e.deliverers[src.ChannelID]; d != nil && len(differing) > 0 {
+	if d := e.deliverer(src.ChannelID); d != nil && len(differing) > 0 {
 		d.wake()
 	}
 	return found, nil
@@ -293,7 +319,7 @@ func withFaults(b *batch, positions []int) []int {
 }
 
 // isSource tells whether a source of that name is in the config.
-func (e *Engine) isSource(name string) bool { return e.sources[name] != nil }
+func (e *Engine) isSource(name string) bool { return e.current().sources[name] != nil }
 
 func (c *Counts) count(v verdict, mended bool) {
 	switch v {

@@ -45,6 +45,7 @@ type Tally struct {
 	Channels map[string]ChannelTally
 }
 
+// tally is the engine's own observer.
 type tally struct {
 	mu       gosync.Mutex
 	sources  map[string]SourceTally
@@ -58,79 +59,79 @@ func (e *Engine) Tally() Tally {
 	return Tally{Sources: maps.Clone(e.tally.sources), Channels: maps.Clone(e.tally.channels)}
 }
 
-func (t *tally) source(k store.PollKey, change func(*SourceTally)) {
+func (t *tally) source(name string, change func(*SourceTally)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.sources == nil {
 		t.sources = make(map[string]SourceTally)
 	}
-	s := t.sources[k.Source]
+	s := t.sources[name]
 	change(&s)
-	t.sources[k.Source] = s
+	t.sources[name] = s
 }
 
-func (t *tally) read(k store.PollKey, found Counts) {
-	t.source(k, func(s *SourceTally) { s.Counts.add(found) })
+func (t *tally) channel(id string, change func(*ChannelTally)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.channels == nil {
+		t.channels = make(map[string]ChannelTally)
+	}
+	c := t.channels[id]
+	change(&c)
+	t.channels[id] = c
 }
 
-func (t *tally) pollDone(k store.PollKey, err error) {
-	t.source(k, func(s *SourceTally) { s.Done, s.Err = true, err })
+func (t *tally) Read(b Batch) {
+	t.source(b.Source, func(s *SourceTally) { s.Counts.add(b.Counts) })
 }
 
-// held notes how many changes are held now and returns how many it was before.
-func (t *tally) held(k store.PollKey, n int) (before int) {
-	t.source(k, func(s *SourceTally) { before, s.Held = s.Held, n })
+func (t *tally) Polled(p Poll) {
+	t.source(p.Source, func(s *SourceTally) { s.Done, s.Err = true, p.Err })
+}
+
+// held notes how many changes of a source are held now and returns how many it was before.
+func (t *tally) held(source string, n int) (before int) {
+	t.source(source, func(s *SourceTally) { before, s.Held = s.Held, n })
 	return before
 }
 
-// stepped counts a step of an action.
-func (t *tally) stepped(channelID string, s store.ActionStep) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.channels == nil {
-		t.channels = make(map[string]ChannelTally)
-	}
-	c := t.channels[channelID]
-	switch a := &c.Actions; {
-	case s.To == store.ActionConfirmed && s.From == store.ActionPerformed:
-		a.Confirmed++
-	case s.To == store.ActionConfirmed, s.To == store.ActionPerformed && s.From != s.To:
-		a.Done++
-	case s.To == store.ActionFailed && s.From != s.To:
-		a.Failed++
-	case s.To == store.ActionUncertain && s.From != s.To:
-		a.Uncertain++
-	case s.Wait && s.Attempts > 0:
-		a.Retried++
-	case !s.Wait && (s.To == store.ActionPerformed || s.To == store.ActionFailed):
-		a.Stuck++
-	}
-	t.channels[channelID] = c
+func (t *tally) Stepped(s Step) {
+	t.channel(s.ChannelID, func(c *ChannelTally) {
+		switch a := &c.Actions; s.Result {
+		case StepDone:
+			a.Done++
+		case StepConfirmed:
+			a.Confirmed++
+		case StepFailed:
+			a.Failed++
+		case StepUncertain:
+			a.Uncertain++
+		case StepRetried:
+			a.Retried++
+		case StepStuck:
+			a.Stuck++
+		}
+	})
 }
 
-func (t *tally) delivered(channelID string, a answered) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.channels == nil {
-		t.channels = make(map[string]ChannelTally)
-	}
-	c := t.channels[channelID]
-	switch state := a.settlement.Same.State; {
-	case state == store.Rejected:
-		c.Rejected++
-	case state == store.Skipped:
-		c.Skipped++
-	case !a.requested:
-	case state == store.Unlinked:
-		c.Unlinked++
-	case state == store.Gone:
-		c.Gone++
-	case a.outcome == socialhub.Done && a.update:
-		c.Updated++
-	case a.outcome == socialhub.Done:
-		c.Created++
-	case a.outcome == socialhub.Unavailable:
-		c.Failed++
-	}
-	t.channels[channelID] = c
+func (t *tally) Delivered(d Delivery) {
+	t.channel(d.ChannelID, func(c *ChannelTally) {
+		switch {
+		case d.State == store.Rejected:
+			c.Rejected++
+		case d.State == store.Skipped:
+			c.Skipped++
+		case !d.Sent:
+		case d.State == store.Unlinked:
+			c.Unlinked++
+		case d.State == store.Gone:
+			c.Gone++
+		case d.Outcome == socialhub.Done && d.Operation == Patch:
+			c.Updated++
+		case d.Outcome == socialhub.Done:
+			c.Created++
+		case d.Outcome == socialhub.Unavailable:
+			c.Failed++
+		}
+	})
 }

@@ -17,7 +17,7 @@ func (e *Engine) upkeep(ctx context.Context) {
 	if e.Backfill != nil {
 		return
 	}
-	removed, done, err := e.Store.Upkeep(ctx, e.Owner, e.Retention)
+	removed, done, err := e.Store.Upkeep(ctx, e.Owner, e.current().retention)
 	if ctx.Err() != nil || errors.Is(err, store.ErrLeaseLost) {
 		return
 	}
@@ -29,17 +29,15 @@ func (e *Engine) upkeep(ctx context.Context) {
 	}
 }
 
-// notes tells whether it is noted which items were seen, without which no ticket may be deleted.
-func (e *Engine) notes() bool { return e.Retention.Tickets > 0 }
-
-// saw notes the items of a batch as seen, if that is needed. It is seldom more than a look-up.
+// saw notes the items of a batch as seen, without which no ticket may be deleted, if any is to be. It is seldom more than
+// a look-up.
 func (e *Engine) saw(ctx context.Context, src *Source, b *batch) error {
-	if !e.notes() || len(b.items) == 0 {
+	if src.keep == 0 || len(b.items) == 0 {
 		return nil
 	}
 	ids := make([]string, len(b.items))
 	for n := range b.items {
 		ids[n] = b.items[n].key
 	}
-	return e.reach(ctx, writing, func() error { return e.Store.Saw(ctx, src.ChannelID, ids, e.Retention.Tickets) })
+	return e.reach(ctx, writing, func() error { return e.Store.Saw(ctx, src.ChannelID, ids, src.keep) })
 }

@@ -25,15 +25,24 @@ type actingWorld struct {
 	desk *desk
 }
 
-// newActingWorld makes a channel whose webhook leads, by a proxy that is always there, to the process that listens now.
+// newActingWorld makes a channel whose webhook leads to the process that listens now.
 func newActingWorld(tb testing.TB, database string, c careful) *actingWorld {
 	tb.Helper()
 	d := newDesk(tb, c)
+	o := options{tags: "crashpoints", network: "we-ourselves", more: d.source()}
+	o.listen, o.about = webhook(tb)
+	return &actingWorld{newWorld(tb, database, o), d}
+}
+
+// webhook returns an address to listen on, and what the config says of a channel whose webhook leads there by a proxy that
+// is always there.
+func webhook(tb testing.TB) (listen, about string) {
+	tb.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	listen := free.Addr().String()
+	listen = free.Addr().String()
 	if err := free.Close(); err != nil {
 		tb.Fatal(err)
 	}
@@ -42,12 +51,8 @@ func newActingWorld(tb testing.TB, database string, c careful) *actingWorld {
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	})
 	tb.Cleanup(front.Close)
-	w := newWorld(tb, database, options{
-		tags: "crashpoints", listen: listen, network: "we-ourselves", more: d.source(),
-		about: fmt.Sprintf("    webhook: {secret: %s, url: %s/webhook/%s, manage: true}\n    actions: [{type: reply}]\n",
-			strings.Repeat("s3cret-", 6), front.URL, channelID),
-	})
-	return &actingWorld{w, d}
+	return listen, fmt.Sprintf("    webhook: {secret: %s, url: %s/webhook/%s, manage: true}\n    actions: [{type: reply}]\n",
+		strings.Repeat("s3cret-", 6), front.URL, channelID)
 }
 
 // replied lets the team reply to the question, as soon as there is a ticket and a webhook.

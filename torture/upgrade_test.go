@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"socialhub-sync/socialhub/sandbox"
 	"socialhub-sync/store"
 	"socialhub-sync/store/storetest"
 )
@@ -206,7 +207,11 @@ func TestTheFirstReleasesDatabaseIsMigratedAndGoesOn(t *testing.T) {
 		w.oldStatus()
 		w.firstRun()
 		w.secondRun()
-		t.Logf("figures: %s: %d rows of release 1 intact, all in their states after two runs", engine, len(before))
+		w.replies()
+		if said := w.must("doctor"); !strings.Contains(said, "nothing is wrong") {
+			t.Errorf("doctor:\n%s", said)
+		}
+		t.Logf("figures: %s: %d rows of release 1 intact, all in their states after two runs, two replies done", engine, len(before))
 	})
 }
 
@@ -315,5 +320,38 @@ func (w *world) secondRun() {
 	}
 	if states := w.states(); states["up-unlinked"] != "synced" || states["up-waiting"] != "synced" || states["up-gone"] != "gone" {
 		w.Errorf("states after the second run: %v", states)
+	}
+}
+
+// replies is a daemon with a webhook: the team replies to an item of a new source, and to one that the first release had
+// delivered and whose source takes none.
+func (w *world) replies() {
+	w.Helper()
+	a := &actingWorld{w, newDesk(w, withKeys)}
+	w.more = a.desk.source()
+	w.listen, w.about = webhook(w)
+	p := w.start("run")
+	question, ok := a.replied(p)
+	if !ok {
+		w.Fatal(p.output())
+	}
+	old, err := w.box.Act(w.channel.ID, sandbox.Act{TicketID: w.ticketID("up-synced"), ActionID: "reply", Text: "Thank you."})
+	if err != nil {
+		w.Fatal(err)
+	}
+	until(w, "both replies are settled", time.Minute, func() bool {
+		open, err := w.tryNumber(`SELECT count(*) FROM actions WHERE due IS NOT NULL`)
+		return err == nil && open == 0 && w.number(`SELECT count(*) FROM actions`) == 2
+	})
+	p.stop()
+	told := make(map[string]sandbox.Action)
+	for _, action := range w.box.Actions(w.channel.ID) {
+		told[action.UUID] = action
+	}
+	if state := told[question.UUID].State; state != sandbox.ActionConfirmed || len(a.desk.posted()) != 1 {
+		w.Errorf("the team was told %q of a reply, the desk has %d", state, len(a.desk.posted()))
+	}
+	if x := told[old.UUID]; x.State != sandbox.ActionFailed {
+		w.Errorf("the team was told %q (%s) of a reply that the source does not take", x.State, x.Reason)
 	}
 }

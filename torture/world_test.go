@@ -107,7 +107,7 @@ var programs struct {
 }
 
 // build compiles the program, once per test process and set of tags. The race detector is off: the
-// program has to be quick to be killed often.
+// program has to be quick to be killed often. Built like a release it shares what is in the build cache.
 func build(tb testing.TB, tags string) string {
 	tb.Helper()
 	programs.mu.Lock()
@@ -123,7 +123,8 @@ func build(tb testing.TB, tags string) string {
 		programs.dir, programs.built = dir, make(map[string]string)
 	}
 	path := filepath.Join(programs.dir, "socialhub-sync"+tags)
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-tags", tags, "-o", path, "socialhub-sync")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", tags, "-o", path, "socialhub-sync")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("build the program: %v\n%s", err, out)
 	}

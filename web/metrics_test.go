@@ -19,7 +19,7 @@ func TestMetrics(t *testing.T) {
 		reviews := key("id-support", "reviews")
 		w.poll(reviews, store.PollResult{}, ticket("a-1", store.Rejected, ""), ticket("a-2", store.Synced, ""), ticket("a-3", store.Skipped, ""))
 		time.Sleep(1500 * time.Millisecond)
-		w.poll(reviews, store.PollResult{Error: "trouble"})
+		w.poll(reviews, store.PollResult{Error: "trouble", Next: 30 * time.Second})
 		w.claim(key("id-press", "reviews")) // the same name in another channel
 		w.pause("id-press", store.Pause{Kind: store.Unauthorized})
 
@@ -53,6 +53,9 @@ func TestMetrics(t *testing.T) {
 			socialhub_sync_source_held_changes{channel="support",source="reviews"} 0
 			socialhub_sync_source_last_poll_timestamp_seconds{channel="support",source="reviews"} 9.466848015e+08
 			socialhub_sync_source_last_success_timestamp_seconds{channel="support",source="reviews"} 9.466848e+08
+			socialhub_sync_source_next_poll_timestamp_seconds{channel="press",source="reviews"} 9.466848015e+08
+			socialhub_sync_source_next_poll_timestamp_seconds{channel="support",source="reviews"} 9.466848315e+08
+			socialhub_sync_source_staleness_seconds{channel="support",source="reviews"} 1.5
 			socialhub_sync_store_up 1
 			socialhub_sync_tickets{channel="press",state="gone"} 0
 			socialhub_sync_tickets{channel="press",state="held"} 0
@@ -75,13 +78,20 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%s is missing in:\n%s", line, got)
 			}
 		}
-		if have, n := strings.Count(got, "\nsocialhub_sync_"), strings.Count(want, "socialhub_sync_")+1; have != n {
+		if have, n := strings.Count(got, "\nsocialhub_sync_"), strings.Count(want, "socialhub_sync_")+2; have != n {
 			t.Errorf("%d values of ours, want %d:\n%s", have, n, got)
 		}
 		wantWords(t, got, `socialhub_sync_build_info{goversion="`+runtime.Version()+`",version="v1.2.3"} 1`,
-			"go_goroutines ", "process_start_time_seconds ")
+			"\nsocialhub_sync_store_statements_total ", "go_goroutines ", "process_start_time_seconds ")
 		w.must(w.store.Close())
 	})
+}
+
+func TestAStoppedSourceHasNoNextPoll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.poll(key("id-support", "reviews"), store.PollResult{Error: "trouble", Pause: "trouble"})
+	wantNoWords(t, w.get("/metrics", 200), "socialhub_sync_source_next_poll_timestamp_seconds{", "socialhub_sync_source_staleness_seconds{")
 }
 
 func TestMetricNamesAreAsPrometheusLikesThem(t *testing.T) {

@@ -9,8 +9,10 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
+	"socialhub-sync/socialhub"
 	"socialhub-sync/store"
 )
 
@@ -35,7 +37,9 @@ const problemLimit = 20
 
 // statusPage renders what the store knows.
 type statusPage struct {
-	reader  *reader
+	reader *reader
+	// limits may be nil, see [Options].
+	limits  func() map[string]socialhub.RateLimit
 	version string
 	log     *slog.Logger
 }
@@ -45,6 +49,8 @@ type view struct {
 	Style   template.CSS
 	Version string
 	Now     moment
+	// Still is true for readers who don't want the page to come anew under them.
+	Still bool
 	// Down leaves out all the rest: the database does not answer.
 	Down      bool
 	Troubles  []trouble
@@ -59,7 +65,11 @@ type view struct {
 }
 
 // trouble is one thing that needs somebody's look.
-type trouble struct{ What, Name, Word string }
+type trouble struct {
+	What, Name, Word string
+	// At is the id of the place on the page that tells more.
+	At string
+}
 
 type channelRow struct {
 	Name  string
@@ -67,13 +77,17 @@ type channelRow struct {
 	// Counting tells that the numbers are still to come.
 	Counting                                  bool
 	Pending, Synced, Rejected, Unlinked, Gone int
+	// Limit is what SocialHub's rate limit leaves, in words.
+	Limit string
 }
 
 type sourceRow struct {
-	Name, Adapter, Channel, Range             string
-	State                                     standing
-	LastPoll, LastSuccess, NextPoll           moment
-	New, Changed, Unchanged, Rejected, Mended int
+	Name, Adapter, Channel, Range   string
+	State                           standing
+	LastPoll, LastSuccess, NextPoll moment
+	// Found is what the last poll found, in words.
+	Found string
+	Chart chart
 }
 
 // actionsRow counts the actions of a channel's team.
@@ -100,6 +114,7 @@ func (p *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, v = http.StatusServiceUnavailable, view{Down: true}
 	}
 	v.Style, v.Version, v.Now = template.CSS(style), p.version, at(time.Now(), time.Now().UTC().Format("15:04:05 UTC"))
+	v.Still = r.URL.Query().Get("refresh") == "off"
 	var page bytes.Buffer
 	if err := pageTemplate.Execute(&page, v); err != nil {
 		p.log.Error("status page", slog.Any("error", err))
@@ -122,14 +137,18 @@ func (p *statusPage) view(ctx context.Context) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	v, now := view{Limit: problemLimit}, time.Now()
+	v, now, charts := view{Limit: problemLimit}, time.Now(), p.reader.charts.read(ctx)
+	var limits map[string]socialhub.RateLimit
+	if p.limits != nil {
+		limits = p.limits()
+	}
 	for _, c := range channels {
-		row := channelRowOf(c)
+		row := channelRowOf(c, limits[c.id])
 		v.Channels = append(v.Channels, row)
 		v.note("Channel", row.Name, row.State)
 	}
 	for _, s := range sources {
-		row := sourceRowOf(s, now)
+		row := sourceRowOf(s, now, charts)
 		if s.Backfill != "" {
 			v.Backfills = append(v.Backfills, row)
 			continue
@@ -168,7 +187,7 @@ func (p *statusPage) actions(ctx context.Context, v *view, channels []channel, n
 			})
 		}
 		if len(stuck) > 0 {
-			v.Troubles = append(v.Troubles, trouble{"Channel", c.name, "actions need a person"})
+			v.Troubles = append(v.Troubles, trouble{"Channel", c.name, "actions need a person", "stuck"})
 		}
 	}
 	return nil
@@ -184,26 +203,33 @@ func actionsRowOf(c channel) actionsRow {
 
 func (v *view) note(what, name string, s standing) {
 	if s.Trouble {
-		v.Troubles = append(v.Troubles, trouble{what, name, s.Word})
+		v.Troubles = append(v.Troubles, trouble{what, name, s.Word, strings.ToLower(what) + "-" + name})
 	}
 }
 
-func channelRowOf(c channel) channelRow {
+func channelRowOf(c channel, limit socialhub.RateLimit) channelRow {
 	return channelRow{
 		Name: c.name, State: channelStanding(c), Counting: !c.counted,
 		Pending: c.counts[store.Pending], Synced: c.counts[store.Synced], Rejected: c.counts[store.Rejected],
 		Unlinked: c.counts[store.Unlinked], Gone: c.counts[store.Gone],
+		Limit: limitWords(limit),
 	}
 }
 
-func sourceRowOf(s source, now time.Time) sourceRow {
+func sourceRowOf(s source, now time.Time, charts history) sourceRow {
 	row := sourceRow{
 		Name: s.Source, Adapter: s.Adapter, Channel: s.channel, Range: rangeWords(s.Backfill), State: sourceStanding(s.SourceStatus, now),
 		LastPoll: past(s.LastPoll, now), LastSuccess: past(s.LastSuccess, now), NextPoll: nextPoll(s.SourceStatus, now),
-		New: s.New, Changed: s.Changed, Unchanged: s.Unchanged, Rejected: s.Rejected, Mended: s.Mended,
+		Found: foundWords(s.SourceStatus), Chart: chart{Counting: true},
+	}
+	if charts != nil {
+		row.Chart = chartOf(charts[s.PollKey], now)
 	}
 	if s.Backfill != "" {
 		row.State = backfillStanding(s.SourceStatus)
+	}
+	if s.LastError != "" && row.State.Said != "" {
+		row.State.Failed = row.LastPoll
 	}
 	return row
 }

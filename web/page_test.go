@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
 
+	"socialhub-sync/socialhub"
 	"socialhub-sync/store"
 )
 
@@ -24,14 +26,14 @@ func TestAHealthyDaemon(t *testing.T) {
 		page := w.page()
 		wantWords(t, text(page), "All is well.", "Version v1.2.3", "refreshed every 10 seconds")
 		if diff := cmp.Diff([]string{
-			"Channel State Pending Synced Rejected Unlinked Gone", "press in step 0 0 0 0 0", "support in step 0 1 0 0 1",
+			"Channel State Pending Synced Rejected Unlinked Gone Rate limit", "press in step 0 0 0 0 0 –", "support in step 0 1 0 0 1 –",
 		}, rows(page, "Channels")); diff != "" {
 			t.Error(diff)
 		}
 		if diff := cmp.Diff([]string{
-			"Source, adapter Channel State Last poll Last success Next poll New Changed Unchanged Rejected Mended",
-			"mails rss press polling never never now 0 0 0 0 0",
-			"reviews rss support waiting 12 s ago 12 s ago in 5 min 1,234 2 3 0 4",
+			"Source, adapter Channel State Last poll Last success Next poll Last 24 hours",
+			"mails rss press polling never never now nothing new",
+			"reviews rss support waiting 12 s ago 1,234 new, 2 changed, 3 unchanged, 4 mended 12 s ago in 5 min 1,234 new, 2 changed",
 		}, rows(page, "Sources")); diff != "" {
 			t.Error(diff)
 		}
@@ -63,16 +65,17 @@ func TestADaemonInTrouble(t *testing.T) {
 		wantWords(t, raw, "<title>(3) socialhub-sync</title>")
 		wantWords(t, text(page), "3 things need a look: Channel support : access denied Source mails : stopped Source reviews : in trouble")
 		if diff := cmp.Diff([]string{
-			"press rate limited 429: slow down SocialHub asked for a break; it goes on in 25 s. 0 0 0 0 0",
-			"support access denied 403: no permission Give the channel its rights in SocialHub, or put another token into the config and " +
-				"restart. Until then the tickets wait. If the token stays the same, say socialhub-sync resume support 1 0 1 1 0",
+			"press rate limited 429: slow down SocialHub asked for a break; it goes on in 25 s. 0 0 0 0 0 –",
+			"support access denied 403: no permission Give the channel its rights in SocialHub, or put another token into the config, " +
+				"then reload or restart. Until then the tickets wait. If the token stays the same, say socialhub-sync resume support 1 0 1 1 0 –",
 		}, rows(page, "Channels")[1:]); diff != "" {
 			t.Error(diff)
 		}
 		if diff := cmp.Diff([]string{
-			"mails rss press stopped wrong password It waits for resume. Mend the cause, then say socialhub-sync resume mails " +
-				"5 s ago never after resume 0 0 0 0 0",
-			"reviews rss support in trouble connection refused It is tried again by itself. 5 s ago never in 15 s 0 0 0 1 0",
+			"mails rss press stopped wrong password Last error: 5 s ago It waits for resume. Mend the cause, then say " +
+				"socialhub-sync resume mails 5 s ago never after resume nothing new; polls failed in 1 of 24 hours",
+			"reviews rss support in trouble connection refused Last error: 5 s ago It is tried again by itself; if it lasts, " +
+				"mend what the error names. 5 s ago 1 rejected never in 15 s nothing new; polls failed in 1 of 24 hours",
 		}, rows(page, "Sources")[1:]); diff != "" {
 			t.Error(diff)
 		}
@@ -121,11 +124,11 @@ func TestBackfillsHaveATableOfTheirOwn(t *testing.T) {
 		w.poll(backfill("d", "all..all"), store.PollResult{})
 		page := w.page()
 		if diff := cmp.Diff([]string{
-			"Source Channel Range State Last run New Changed Unchanged Rejected Mended",
-			"a support 2024-01-01 .. all finished just now 5 0 0 0 0",
-			"b support all .. all in trouble no route to host just now 0 0 0 0 0",
-			"c support all .. 2025-02-03T04:05:06Z running never 0 0 0 0 0",
-			"d support all .. all not finished Start it again with the same range, and it goes on where it was. just now 0 0 0 0 0",
+			"Source Channel Range State Last run",
+			"a support 2024-01-01 .. all finished just now 5 new",
+			"b support all .. all in trouble no route to host Last error: just now just now",
+			"c support all .. 2025-02-03T04:05:06Z running never",
+			"d support all .. all not finished Start it again with the same range, and it goes on where it was. just now found nothing",
 		}, rows(page, "Backfills")); diff != "" {
 			t.Error(diff)
 		}
@@ -150,7 +153,7 @@ func TestTwentyTicketsOfAKindAreListedPerChannel(t *testing.T) {
 	if n := len(rows(page, "Tickets that need a look")); n != 1+2*2*problemLimit {
 		t.Errorf("%d rows", n)
 	}
-	wantWords(t, text(page), "At most 20 of each kind per channel.", "support in step 0 0 25 25 0")
+	wantWords(t, text(page), "At most 20 of each kind per channel.", "support in step 0 0 25 25 0 –")
 }
 
 func TestWhatComesFromOutsideIsEscaped(t *testing.T) {
@@ -203,7 +206,7 @@ func TestCountsAreKeptForSecondsAndStatesAreFresh(t *testing.T) {
 func TestALongCountServesLonger(t *testing.T) {
 	t.Parallel()
 	for took, want := range map[time.Duration]time.Duration{0: 5 * time.Second, time.Second: 10 * time.Second, 4 * time.Second: 40 * time.Second} {
-		if got := lifeOf(took); got != want {
+		if got := lifeOf(tallyLife, took); got != want {
 			t.Errorf("after %v: %v, want %v", took, got, want)
 		}
 	}
@@ -225,6 +228,8 @@ func counting(w *world) (finish func(*counted)) {
 	}
 }
 
+func tallyOf(s *store.Store) *tally[*counted] { return newReader(s, nil, nopLog).tally }
+
 var fiveSynced = &counted{tickets: map[string]map[store.State]int{"id-press": {store.Synced: 5}}}
 
 func TestWhileTicketsAreCountedAllTheRestIsShown(t *testing.T) {
@@ -234,7 +239,7 @@ func TestWhileTicketsAreCountedAllTheRestIsShown(t *testing.T) {
 		finish := counting(w)
 		for range 2 {
 			began := time.Now()
-			wantWords(t, strings.Join(rows(w.page(), "Channels"), "\n"), "\npress in step counting… … … … …\n")
+			wantWords(t, strings.Join(rows(w.page(), "Channels"), "\n"), "\npress in step counting… … … … … –\n")
 			if took := time.Since(began); took != tallyPatience {
 				t.Errorf("it took %v", took)
 			}
@@ -243,7 +248,7 @@ func TestWhileTicketsAreCountedAllTheRestIsShown(t *testing.T) {
 		wantWords(t, metrics, "socialhub_sync_store_up 1\n", "socialhub_sync_channel_paused{")
 		wantNoWords(t, metrics, "socialhub_sync_tickets{")
 		finish(fiveSynced)
-		wantWords(t, strings.Join(rows(w.page(), "Channels"), "\n"), "\npress in step 0 5 0 0 0\n", "support in step 0 0 0 0 0")
+		wantWords(t, strings.Join(rows(w.page(), "Channels"), "\n"), "\npress in step 0 5 0 0 0 –\n", "support in step 0 0 0 0 0 –")
 		w.must(w.store.Close())
 	})
 }
@@ -252,7 +257,7 @@ func TestTheLastCountServesWhileTheNextIsUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		tally := newTally(w.store, nopLog)
+		tally := tallyOf(w.store)
 		tally.counts, tally.done = fiveSynced, make(chan struct{})
 		if got := tally.read(t.Context()); got.tickets["id-press"][store.Synced] != 5 {
 			t.Errorf("%v", got)
@@ -265,16 +270,16 @@ func TestACountThatFailedLeavesNoneAndIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		tally := newTally(w.store, nopLog)
+		tally := tallyOf(w.store)
 		if got := tally.read(t.Context()); got == nil {
 			t.Error("nothing was counted")
 		}
 		time.Sleep(tallyLife)
-		tally.store = closedStore(t)
+		tally.count = tallyOf(closedStore(t)).count
 		if got := tally.read(t.Context()); got != nil {
 			t.Errorf("got %v", got)
 		}
-		tally.store = w.store
+		tally.count = tallyOf(w.store).count
 		time.Sleep(tallyLife)
 		if got := tally.read(t.Context()); got == nil {
 			t.Error("it was not counted again")
@@ -306,5 +311,64 @@ func TestASourceThatIsNotInTheConfigIsNotShown(t *testing.T) {
 		got := w.get(path, 200)
 		wantNoWords(t, got, "taken-out")
 		wantWords(t, got, "reviews")
+	}
+}
+
+func TestWhoWantsThePageToStayStillCanStopIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for path, want := range map[string]struct{ words, link string }{
+		"/":             {"refreshed every 10 seconds. Stop refreshing", "?refresh=off"},
+		"/?refresh=no":  {"refreshed every 10 seconds. Stop refreshing", "?refresh=off"},
+		"/?refresh=off": {"not refreshed. Refresh every 10 seconds", "?"},
+	} {
+		page, err := html.Parse(strings.NewReader(w.get(path, 200)))
+		w.must(err)
+		wantWords(t, text(page), want.words)
+		if got := attribute(elements(page, "a")[0], "href"); got != want.link {
+			t.Errorf("%s: the first link is %q", path, got)
+		}
+		refreshed := 0
+		for _, meta := range elements(page, "meta") {
+			if attribute(meta, "http-equiv") == "refresh" {
+				refreshed++
+			}
+		}
+		if (refreshed == 1) != (want.link == "?refresh=off") {
+			t.Errorf("%s: refreshed %d times", path, refreshed)
+		}
+	}
+}
+
+func TestAChannelShowsWhatTheRateLimitLeaves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	limits := map[string]socialhub.RateLimit{"id-support": {Known: true, Limit: 1200, Remaining: 7}, "id-press": {Limit: 3}}
+	handler := New(Options{Store: w.store, Channels: configured(), RateLimits: func() map[string]socialhub.RateLimit { return limits }, Logger: nopLog})
+	t.Cleanup(handler.Close)
+	w.handler = handler
+	if diff := cmp.Diff([]string{"press in step 0 0 0 0 0 –", "support in step 0 0 0 0 0 7 of 1,200 left"}, rows(w.page(), "Channels")[1:]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEachTroubleLeadsToItsPlaceOnThePage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pause("id-press", store.Pause{Kind: store.Forbidden})
+	w.poll(key("id-support", "reviews"), store.PollResult{Error: "no"})
+	w.act("id-support", "f-1", store.ActionStep{From: store.ActionReceived, To: store.ActionUncertain})
+	page, places := w.page(), make(map[string]bool)
+	for n := range page.Descendants() {
+		places["#"+attribute(n, "id")] = true
+	}
+	links := elements(page, "a")[1:]
+	if len(links) != 3 {
+		t.Errorf("%d links", len(links))
+	}
+	for _, a := range links {
+		if href := attribute(a, "href"); !places[href] {
+			t.Errorf("%q leads to %q, which is not there", text(a), href)
+		}
 	}
 }

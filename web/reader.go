@@ -15,7 +15,9 @@ type reader struct {
 	store *store.Store
 	// channels are the configured ones, by name.
 	channels atomic.Pointer[[]Channel]
-	tally    *tally
+	tally    *tally[*counted]
+	// charts is for the status page alone.
+	charts *tally[history]
 	// readers is for whoever reads for a page or a scrape, checks for the health check.
 	readers, checks turnstile
 }
@@ -39,9 +41,19 @@ type source struct {
 }
 
 func newReader(s *store.Store, channels []Channel, log *slog.Logger) *reader {
-	r := &reader{store: s, tally: newTally(s, log), readers: make(turnstile, maxReaders), checks: make(turnstile, 1)}
+	r := &reader{
+		store: s, readers: make(turnstile, maxReaders), checks: make(turnstile, 1),
+		tally:  newTally(tallyLife, log, func(ctx context.Context) (*counted, error) { return countAll(ctx, s) }),
+		charts: newTally(chartLife, log, func(ctx context.Context) (history, error) { return readHistory(ctx, s) }),
+	}
 	r.show(channels)
 	return r
+}
+
+// close ends what is counted in the background.
+func (r *reader) close() {
+	r.tally.close()
+	r.charts.close()
 }
 
 // show makes other channels the configured ones.

@@ -12,6 +12,8 @@ import (
 const (
 	// tallyLife is how long a count serves at least.
 	tallyLife = 5 * time.Second
+	// chartLife is the same for the charts, which are of whole hours.
+	chartLife = 30 * time.Second
 	// tallyLimit bounds one count.
 	tallyLimit = 10 * time.Minute
 	// tallyPatience is how long an answer waits for a count under way before it does without.
@@ -24,32 +26,35 @@ type counted struct {
 	actions map[string]map[store.ActionState]int
 }
 
-// tally counts the tickets and the actions, seldom: it costs the database about a second for five million, and minutes if it must read
-// them from a disk, and a page that is open in ten windows, scraped by two servers, must not keep it busy. One count
-// at a time, in the background; its result serves everybody for a few seconds, and after a long count for so long that
+// tally counts something that grows with the database, seldom: the tickets cost about a second for five million, and minutes if
+// they must be read from a disk, and a page that is open in ten windows, scraped by two servers, must not keep the database busy.
+// One count at a time, in the background; its result serves everybody for some seconds, and after a long count for so long that
 // counting takes a tenth of the time at most. While the next count is under way the last one serves.
-type tally struct {
-	store   *store.Store
+type tally[T any] struct {
+	// count counts once.
+	count   func(context.Context) (T, error)
+	life    time.Duration
 	log     *slog.Logger
 	ctx     context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	counts *counted
+	mu sync.Mutex
+	// counts is the zero value while nobody has counted.
+	counts T
 	until  time.Time
 	// done is closed by the count under way; nil if there is none.
 	done chan struct{}
 }
 
-func newTally(s *store.Store, log *slog.Logger) *tally {
-	t := &tally{store: s, log: log}
+func newTally[T any](life time.Duration, log *slog.Logger, count func(context.Context) (T, error)) *tally[T] {
+	t := &tally[T]{count: count, life: life, log: log}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	return t
 }
 
 // close ends a count under way; there is none afterwards.
-func (t *tally) close() {
+func (t *tally[T]) close() {
 	t.mu.Lock()
 	t.stop()
 	t.mu.Unlock()
@@ -57,7 +62,7 @@ func (t *tally) close() {
 }
 
 // read returns the last count. The result must not be changed.
-func (t *tally) read(ctx context.Context) *counted {
+func (t *tally[T]) read(ctx context.Context) T {
 	counts, done := t.last()
 	if done == nil {
 		return counts
@@ -75,36 +80,37 @@ func (t *tally) read(ctx context.Context) *counted {
 }
 
 // last returns the last count, and the end of the one under way, which it begins if it is time.
-func (t *tally) last() (*counted, <-chan struct{}) {
+func (t *tally[T]) last() (T, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done == nil && t.ctx.Err() == nil && !time.Now().Before(t.until) {
 		t.done = make(chan struct{})
-		t.running.Go(t.count)
+		t.running.Go(t.once)
 	}
 	return t.counts, t.done
 }
 
-// count counts once. A count that failed leaves none: the last one would grow old unnoticed.
-func (t *tally) count() {
+// once counts. A count that failed leaves none: the last one would grow old unnoticed.
+func (t *tally[T]) once() {
 	ctx, cancel := context.WithTimeout(t.ctx, tallyLimit)
 	defer cancel()
 	began := time.Now()
-	counts, err := countAll(ctx, t.store)
+	counts, err := t.count(ctx)
 	if err != nil {
-		t.log.Debug("count tickets", slog.Any("error", err))
+		t.log.Debug("count for the status page", slog.Any("error", err))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ended := time.Now()
-	t.counts, t.until = counts, ended.Add(lifeOf(ended.Sub(began)))
+	t.counts, t.until = counts, ended.Add(lifeOf(t.life, ended.Sub(began)))
 	close(t.done)
 	t.done = nil
 }
 
 // lifeOf is how long a count serves that took so long.
-func lifeOf(took time.Duration) time.Duration { return max(tallyLife, 10*took) }
+func lifeOf(least, took time.Duration) time.Duration { return max(least, 10*took) }
 
+// countAll counts the tickets and the actions; nil with an error.
 func countAll(ctx context.Context, s *store.Store) (*counted, error) {
 	channels, err := s.ChannelStatuses(ctx)
 	if err != nil {

@@ -13,7 +13,7 @@ func TestPagesAndScrapesAskTheDatabaseFewAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := newReader(w.store, configured(), nopLog)
-	t.Cleanup(r.tally.close)
+	t.Cleanup(r.close)
 	page := &statusPage{reader: r, log: nopLog}
 	get := func(ctx context.Context, handler http.Handler) int {
 		recorder := httptest.NewRecorder()

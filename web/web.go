@@ -1,5 +1,5 @@
 // Package web answers the daemon's listener: the status page, the metrics and the health checks, which only read, and only
-// what the store knows; and SocialHub's webhook, see [Receiver]. It keeps no state of its own but the last count of the tickets.
+// what the store knows; and SocialHub's webhook, see [Receiver]. It keeps no state of its own but the last counts.
 package web
 
 import (
@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"socialhub-sync/socialhub"
 	"socialhub-sync/store"
 )
 
@@ -38,6 +39,10 @@ type Options struct {
 	Channels []Channel
 	// Receiver may be nil.
 	Receiver *Receiver
+	// Readers may read the status page and the metrics; the health checks and the webhook are open for all.
+	Readers Readers
+	// RateLimits returns what SocialHub last said of each channel's budget of requests, by channelId; it may be nil.
+	RateLimits func() map[string]socialhub.RateLimit
 	// Metrics are shown beside those that are read from the store.
 	Metrics []prometheus.Collector
 	Version string
@@ -49,26 +54,31 @@ type Options struct {
 type Handler struct {
 	http.Handler
 	reader *reader
+	door   *door
 }
 
 // Close ends what the handler does in the background; close it before the store. It goes on answering, with the
 // last count of the tickets.
-func (h *Handler) Close() { h.reader.tally.close() }
+func (h *Handler) Close() { h.reader.close() }
 
 // Show makes other channels and sources the configured ones.
 func (h *Handler) Show(channels []Channel) { h.reader.show(channels) }
+
+// Admit makes others those who may read.
+func (h *Handler) Admit(readers Readers) { h.door.readers.Store(&readers) }
 
 // New returns the handler of the listener. It may outlive the store: it then says that the database does not answer.
 func New(o Options) *Handler {
 	r, log := newReader(o.Store, o.Channels, o.Logger), o.Logger
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", &statusPage{reader: r, version: o.Version, log: log})
+	d := newDoor(o.Readers, o.Receiver.proxies, log)
+	mux.Handle("GET /{$}", d.before(&statusPage{reader: r, limits: o.RateLimits, version: o.Version, log: log}))
 	metrics := o.Metrics
 	if o.Receiver != nil {
 		o.Receiver.register(mux)
 		metrics = append(slices.Clip(metrics), o.Receiver.requests)
 	}
-	mux.Handle("GET /metrics", metricsHandler(r, o.Version, log, metrics...))
+	mux.Handle("GET /metrics", d.before(metricsHandler(r, o.Version, log, metrics...)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
 		ctx, cancel := context.WithTimeout(req.Context(), readyLimit)
@@ -80,7 +90,7 @@ func New(o Options) *Handler {
 		}
 		say(w, http.StatusOK, "ok")
 	})
-	return &Handler{guarded(telling(mux, log)), r}
+	return &Handler{guarded(telling(mux, log)), r, d}
 }
 
 // say answers with one line.

@@ -95,6 +95,14 @@ func (rc *Receiver) Know(webhooks []Webhook, proxies []netip.Prefix) {
 	rc.known.Store(k)
 }
 
+// proxies are those that are trusted; none without a receiver.
+func (rc *Receiver) proxies() []netip.Prefix {
+	if rc == nil {
+		return nil
+	}
+	return rc.known.Load().proxies
+}
+
 // register adds the receiver's paths.
 func (rc *Receiver) register(mux *http.ServeMux) {
 	for path, route := range map[string]route{

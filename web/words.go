@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"socialhub-sync/socialhub"
 	"socialhub-sync/store"
 )
 
@@ -27,6 +28,8 @@ type standing struct {
 	Note, Command string
 	// Said is the reason in the words of SocialHub or of the source.
 	Said string
+	// Failed is when the source said so.
+	Failed moment
 	// Trouble puts it into the list at the top of the page.
 	Trouble bool
 }
@@ -60,10 +63,10 @@ func pauseStanding(name string, p store.Pause) standing {
 		}
 	case p.Kind == store.Unauthorized:
 		s.Word = "access token refused"
-		s.Note = "Put the new token into the config and restart. Until then the tickets wait."
+		s.Note = "Put the new token into the config, then reload or restart. Until then the tickets wait."
 	case p.Kind == store.Forbidden:
 		s.Word, s.Command = "access denied", resume
-		s.Note = "Give the channel its rights in SocialHub, or put another token into the config and restart. " +
+		s.Note = "Give the channel its rights in SocialHub, or put another token into the config, then reload or restart. " +
 			"Until then the tickets wait. If the token stays the same, say"
 	default:
 		s.Word, s.Note, s.Command = "paused", "It goes on when somebody says", resume
@@ -90,10 +93,14 @@ func sourceStanding(s store.SourceStatus, now time.Time) standing {
 		return standing{Tone: alas, Word: "holds " + grouped(s.Held) + " changes", Trouble: true, Said: cut(s.LastError),
 			Note:    "One poll changed more tickets than mass_change_limit allows. Look at the source; to send the changes (--discard drops them) say",
 			Command: "socialhub-sync resume " + s.Source}
-	case s.Polling:
-		return standing{Tone: busy, Word: "polling", Said: cut(s.LastError)}
 	case s.LastError != "":
-		return standing{Tone: alas, Word: "in trouble", Said: cut(s.LastError), Trouble: true, Note: "It is tried again by itself."}
+		note := "It is tried again by itself; if it lasts, mend what the error names."
+		if s.Polling {
+			note = "It is tried again right now; if it lasts, mend what the error names."
+		}
+		return standing{Tone: alas, Word: "in trouble", Said: cut(s.LastError), Trouble: true, Note: note}
+	case s.Polling:
+		return standing{Tone: busy, Word: "polling"}
 	case now.Sub(s.NextPoll) > overdueAfter:
 		return standing{Tone: alas, Word: "overdue", Trouble: true, Note: "Nobody polls it; the log may tell why."}
 	}
@@ -111,6 +118,31 @@ func backfillStanding(s store.SourceStatus) standing {
 		return standing{Tone: alas, Word: "in trouble", Said: cut(s.LastError)}
 	}
 	return standing{Tone: wait, Word: "not finished", Note: "Start it again with the same range, and it goes on where it was."}
+}
+
+// foundWords says what the last poll found, or nothing if there was none.
+func foundWords(s store.SourceStatus) string {
+	var words []string
+	for _, x := range []struct {
+		n    int
+		what string
+	}{{s.New, "new"}, {s.Changed, "changed"}, {s.Unchanged, "unchanged"}, {s.Rejected, "rejected"}, {s.Mended, "mended"}} {
+		if x.n > 0 {
+			words = append(words, grouped(x.n)+" "+x.what)
+		}
+	}
+	if len(words) == 0 && s.LastError == "" && !s.LastPoll.IsZero() {
+		return "found nothing"
+	}
+	return strings.Join(words, ", ")
+}
+
+// limitWords says how many requests SocialHub still takes; a dash until it has told.
+func limitWords(l socialhub.RateLimit) string {
+	if !l.Known {
+		return "–"
+	}
+	return grouped(l.Remaining) + " of " + grouped(l.Limit) + " left"
 }
 
 // rangeWords makes the range of a backfill easier to read: days instead of midnights, and room around the dots.

@@ -82,9 +82,9 @@ func TestWhereAChannelStands(t *testing.T) {
 		{store.ChannelState{Pending: true, Owner: "x", NextDue: 7 * time.Second}, "trying again: The next try is in 7 s.", false},
 		{paused(store.RateLimited, 11_001*time.Millisecond), "rate limited: SocialHub asked for a break; it goes on in 12 s.", false},
 		{paused(store.RateLimited, 0), "paused: It goes on when somebody says socialhub-sync resume support", true},
-		{paused(store.Unauthorized, 0), "access token refused: Put the new token into the config and restart. Until then the tickets wait.", true},
-		{paused(store.Forbidden, 0), "access denied: Give the channel its rights in SocialHub, or put another token into the config and " +
-			"restart. Until then the tickets wait. If the token stays the same, say socialhub-sync resume support", true},
+		{paused(store.Unauthorized, 0), "access token refused: Put the new token into the config, then reload or restart. Until then the tickets wait.", true},
+		{paused(store.Forbidden, 0), "access denied: Give the channel its rights in SocialHub, or put another token into the config, " +
+			"then reload or restart. Until then the tickets wait. If the token stays the same, say socialhub-sync resume support", true},
 		{paused("of a newer version", 3*time.Minute), "paused: It goes on in 3 min.", false},
 	} {
 		s := channelStanding(channel{id: "id", name: "support", ChannelState: test.state, known: true})
@@ -108,7 +108,7 @@ func TestWhereASourceStands(t *testing.T) {
 		{store.SourceStatus{NextPoll: now.Add(-time.Minute)}, "waiting", "", false},
 		{store.SourceStatus{NextPoll: now.Add(-11 * time.Minute)}, "overdue", "", true},
 		{store.SourceStatus{NextPoll: now.Add(-11 * time.Minute), Polling: true}, "polling", "", false},
-		{store.SourceStatus{NextPoll: now, Polling: true, LastError: "e"}, "polling", "e", false},
+		{store.SourceStatus{NextPoll: now, Polling: true, LastError: "e"}, "in trouble", "e", true},
 		{store.SourceStatus{NextPoll: now, LastError: "e"}, "in trouble", "e", true},
 		{store.SourceStatus{NextPoll: now, LastError: "e", Held: 1200}, "holds 1,200 changes", "e", true},
 		{store.SourceStatus{NextPoll: now, Held: 1200, Pause: "p"}, "stopped, holds 1,200 changes", "p", true},
@@ -131,7 +131,7 @@ func TestColoursCanBeRead(t *testing.T) {
 		}
 		for ground, texts := range map[string][]string{
 			"card": {"text", "quiet", "calm", "busy", "wait", "alas"}, "ground": {"text", "quiet"}, "code": {"text", "quiet"},
-			"calm-soft": {"text"}, "alas-soft": {"text"},
+			"calm-soft": {"text"}, "alas-soft": {"text", "quiet", "calm", "busy", "wait", "alas"},
 		} {
 			for _, colour := range texts {
 				a, b := colours[ground], colours[colour]

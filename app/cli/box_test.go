@@ -131,6 +131,7 @@ func (h *holding) WriteHeader(status int) {
 //	box act ITEM ACTION [TEXT] what a member of the team does with the ticket
 //	box actions                "ITEM ACTION state REASON" of what the team has done
 //	box front                  $HOOK_URL becomes an address that leads to the daemon
+//	box token FILE             write $TOKEN into a file
 //	box links FILE             write a CSV for adopt with every ticket
 var boxCommands = map[string]func(*rig, *testscript.TestScript, []string){
 	"done": func(r *rig, ts *testscript.TestScript, args []string) {
@@ -220,6 +221,9 @@ var boxCommands = map[string]func(*rig, *testscript.TestScript, []string){
 	"body": func(r *rig, ts *testscript.TestScript, args []string) {
 		revisions := r.ticket(ts, args[0]).Revisions
 		fmt.Fprintf(ts.Stdout(), "%s\n", revisions[len(revisions)-1].Body)
+	},
+	"token": func(_ *rig, ts *testscript.TestScript, args []string) {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.Getenv("TOKEN")+"\n"), 0o600))
 	},
 	"links": func(r *rig, ts *testscript.TestScript, args []string) {
 		text := []byte("networkItemId,_id\n")

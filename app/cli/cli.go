@@ -12,7 +12,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -29,16 +31,26 @@ const (
 	exitUsage = 2
 )
 
-// Streams are where a command reads and writes.
+// Streams are where a command reads and writes, and what else reaches it from outside.
 type Streams struct {
 	In        io.Reader
 	Out, Err  io.Writer
 	LookupEnv func(string) (string, bool)
+	// Hangups returns the signals by which a daemon is told to read its config anew, until stop is called; nil if there are
+	// none. A command that does not ask for them is ended by such a signal, as any program is.
+	Hangups func() (signals <-chan os.Signal, stop func())
 }
 
 // Process returns the streams of this process.
 func Process() Streams {
-	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, LookupEnv: os.LookupEnv}
+	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, LookupEnv: os.LookupEnv, Hangups: hangups}
+}
+
+// hangups catches SIGHUP. Signals that come while one waits to be taken are one with it.
+func hangups() (signals <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
 }
 
 // globals are the flags that every command takes.
@@ -161,9 +173,11 @@ func usage(format string, args ...any) error {
 
 const defaultConfig = "config.yaml"
 
+func (e *env) configPath() string { return cmp.Or(e.globals.Config, defaultConfig) }
+
 // config loads the config file.
 func (e *env) config() (*config.Config, error) {
-	c, err := config.Load(cmp.Or(e.globals.Config, defaultConfig), e.adapters, e.LookupEnv)
+	c, err := config.Load(e.configPath(), e.adapters, e.LookupEnv)
 	if errors.Is(err, fs.ErrNotExist) && e.globals.Config == "" {
 		err = fmt.Errorf("there is no %s in this folder; name a file with --config, begin with a copy of config.example.yaml, or see `socialhub-sync demo`", defaultConfig)
 	}

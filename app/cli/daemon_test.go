@@ -46,6 +46,7 @@ func command(ts *testscript.TestScript, args ...string) *exec.Cmd {
 //	daemon ready               wait until it runs; $STATUS_URL becomes the address of its page
 //	daemon says TEXT           wait until the text is in its log
 //	daemon signal TERM|INT     tell it to stop
+//	daemon signal HUP          tell it to read its config anew
 //	daemon ends                wait until it has ended, which must be with exit code 0
 //	daemon fails               the same, with exit code 1
 //	daemon stop                signal TERM, ends
@@ -88,7 +89,7 @@ var daemonCommands = map[string]func(*rig, *testscript.TestScript, []string){
 		})
 	},
 	"signal": func(r *rig, ts *testscript.TestScript, args []string) {
-		ts.Check(r.process.cmd.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}[args[0]]))
+		ts.Check(r.process.cmd.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "HUP": syscall.SIGHUP}[args[0]]))
 	},
 	"ends": func(r *rig, ts *testscript.TestScript, _ []string) {
 		err := r.process.cmd.Wait()

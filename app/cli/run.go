@@ -20,6 +20,7 @@ import (
 type runCommand struct {
 	Once     bool     `help:"Poll every source once, deliver until nothing is due, and exit."`
 	DryRun   bool     `help:"Show what one round would send, and change nothing."`
+	Watch    bool     `help:"Read the config anew when its file changes, as after SIGHUP."`
 	Backfill bool     `help:"Read history once, with a cursor of its own, and exit."`
 	Since    string   `help:"With --backfill: oldest item to read, such as 2026-01-31 or 2026-01-31T12:00:00Z, or all." placeholder:"DATE|all"`
 	Until    string   `help:"With --backfill: read items before this time only." placeholder:"DATE"`
@@ -28,6 +29,15 @@ type runCommand struct {
 }
 
 func (cmd *runCommand) Run(e *env) error {
+	if !cmd.Once && !cmd.DryRun && !cmd.Backfill {
+		if _, err := cmd.backfill(nil); err != nil {
+			return err
+		}
+		return daemon(e, cmd.Watch)
+	}
+	if cmd.Watch {
+		return usage("--watch is for the daemon, which --once, --dry-run and --backfill don't run")
+	}
 	c, err := e.config()
 	if err != nil {
 		return err
@@ -38,18 +48,23 @@ func (cmd *runCommand) Run(e *env) error {
 		return err
 	case cmd.DryRun:
 		return cmd.dryRun(e, c, backfill)
-	case cmd.Once || cmd.Backfill:
-		return cmd.once(e, c, backfill)
 	}
-	return daemon(e, c)
+	return cmd.once(e, c, backfill)
 }
 
 // daemon runs until it is told to stop.
-func daemon(e *env, c *config.Config) error {
+func daemon(e *env, watch bool) error {
+	reloads := newReloads(e, watch)
+	defer reloads.close()
+	c, err := reloads.load()
+	if err != nil {
+		return err
+	}
 	a, err := app.New(c, e.log)
 	if err != nil {
 		return err
 	}
+	a.Load = reloads.load
 	service := systemd.NewService(e.LookupEnv, os.Getpid(), e.log)
 	a.Tell = service.Status
 	started := service.Starting()
@@ -65,17 +80,20 @@ func daemon(e *env, c *config.Config) error {
 	e.log.Info("running", slog.String("version", app.Version()), slog.Int("channels", len(c.Channels)), slog.Int("sources", len(c.Sources)),
 		slog.String("listen", a.Addr()))
 	stopping := service.Run(a.Check)
+	reloaded := reloads.run(e.ctx, a, service)
 	<-e.ctx.Done()
 	stopping()
 	e.log.Info("stopping; a second signal stops at once")
-	if err := a.Stop(context.WithoutCancel(e.ctx)); err != nil {
+	err = a.Stop(context.WithoutCancel(e.ctx))
+	<-reloaded
+	if err != nil {
 		return err
 	}
 	e.log.Info("stopped")
 	return nil
 }
 
-// backfill checks the flags that belong to --backfill; nil without it.
+// backfill checks the flags that belong to --backfill; nil without it, for which no config is needed.
 func (cmd *runCommand) backfill(c *config.Config) (*sync.Backfill, error) {
 	if !cmd.Backfill {
 		if cmd.Since != "" || cmd.Until != "" || len(cmd.Source) > 0 || cmd.Limit != nil {

@@ -226,10 +226,12 @@ func TestSystemdHearsThatTheDaemonIsReadyOnceItAnswers(t *testing.T) {
 	if d.has("READY=1") || !slices.ContainsFunc(d.heard, func(line string) bool { return strings.HasPrefix(line, "EXTEND_TIMEOUT_USEC=") }) {
 		t.Errorf("while it waits for the database: %q", d.heard)
 	}
+	d.signal(syscall.SIGHUP) // it is obeyed when it runs
 	if err := down.end(); err != nil {
 		t.Fatal(err)
 	}
 	d.untilHeard("READY=1")
+	d.untilHeard("RELOADING=1")
 	if status := d.readyz(); status != http.StatusOK {
 		t.Errorf("it says that it is ready, but /readyz answers %d", status)
 	}
@@ -262,6 +264,31 @@ func TestSystemdHearsOfTheStopWhenItBegins(t *testing.T) {
 	d.signal(syscall.SIGTERM)
 	d.untilHeard("STOPPING=1") // while a request is under way
 	free()
+	d.ends()
+}
+
+func TestSystemdHearsWhenAReloadBeginsAndEndsHoweverItWent(t *testing.T) {
+	t.Parallel()
+	d := supervise(t, "sqlite:sync.db", time.Minute, nil)
+	d.untilHeard("READY=1")
+	for text, status := range map[string]string{
+		usualConfig + "retention: {polls: 48h}\n": "STATUS=the config was read anew",
+		usualConfig + "retention: never\n":        "STATUS=the new config can't be used, the old one stays",
+	} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(d.log), "config.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := len(d.heard)
+		d.signal(syscall.SIGHUP)
+		d.until("it is ready again", func() bool { return slices.Contains(d.heard[before:], "READY=1") })
+		heard := slices.DeleteFunc(slices.Clone(d.heard[before:]), func(line string) bool {
+			return line == "WATCHDOG=1" || strings.HasPrefix(line, "STATUS=1 channel")
+		})
+		if len(heard) != 4 || heard[0] != "RELOADING=1" || !strings.HasPrefix(heard[1], "MONOTONIC_USEC=") || heard[3] != status {
+			t.Errorf("heard %q, want %q at its end", heard, status)
+		}
+	}
+	d.signal(syscall.SIGTERM)
 	d.ends()
 }
 

@@ -24,13 +24,14 @@ const (
 // The levels of the file as they are written; config, channel and source make of them what the program uses.
 type (
 	fileKeys struct {
-		Database       sources.Secret   `yaml:"database" doc:"Where the state is kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/DATABASE, which several instances may share. A relative PATH starts in $STATE_DIRECTORY (systemd: StateDirectory=), or else in the working directory."`
+		Database       sources.Secret   `yaml:"database" doc:"Where the state is kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/DATABASE, which several instances may share. A relative PATH starts in $STATE_DIRECTORY (systemd: StateDirectory=), or else in the working directory. A change takes a restart."`
 		APIURL         string           `yaml:"api_url" doc:"SocialHub's API. http is for a host on this machine only, such as the sandbox."`
 		Listen         string           `yaml:"listen" doc:"HOST:PORT of the status page, the metrics and the webhooks; :8080 listens on all interfaces, an empty text turns it off."`
+		Readers        *readersKeys     `yaml:"readers" doc:"Who may read the status page and the metrics: username and password, bearer_token, or both ways. Without it everybody who reaches listen may."`
 		PublicURL      string           `yaml:"public_url" doc:"How SocialHub reaches listen, such as https://sync.example.com, with the path that a proxy in front takes away, if any. Empty if SocialHub can't reach it."`
 		TLS            *tlsKeys         `yaml:"tls" doc:"TLS on listen, if no proxy in front does that: with files, or with a certificate by ACME."`
 		TrustedProxies []network        `yaml:"trusted_proxies" doc:"The proxies in front, by address or network, such as 127.0.0.1 or 10.0.0.0/8. The log of refused requests then names the client that they tell in X-Forwarded-For."`
-		Lease          time.Duration    `yaml:"lease" doc:"How long the work of an instance that died or hangs waits until another one, or the next start, takes it over. A request to SocialHub is given up after two thirds of it at the earliest, so below 45s a slow answer may be lost."`
+		Lease          time.Duration    `yaml:"lease" doc:"How long the work of an instance that died or hangs waits until another one, or the next start, takes it over. A request to SocialHub is given up after two thirds of it at the earliest, so below 45s a slow answer may be lost. A change takes a restart."`
 		Retention      retentionKeys    `yaml:"retention" doc:"How long is kept what nobody needs any more; 0 is for ever."`
 		Channels       *strictyaml.Node `yaml:"channels" doc:"Needed. SocialHub's Custom Channels by a name of yours. No two may have tokens of the same channel."`
 		Sources        *strictyaml.Node `yaml:"sources" doc:"Needed. The places to pull from. A source is known by its name: under a new name it starts from the beginning."`
@@ -94,6 +95,7 @@ func (r *reader) config(root *strictyaml.Node, c *Config) {
 	r.Check(root, "api_url", err)
 	c.Listen = keys.Listen
 	r.Check(root, "listen", checkListen(keys.Listen))
+	c.Readers = r.readers(root, keys.Readers)
 	r.listener(root, &keys, c)
 	c.Lease = keys.Lease
 	r.Check(root, "lease", checkLease(keys.Lease))
@@ -163,6 +165,7 @@ func (r *reader) channel(e strictyaml.Entry, owners map[string]string, top *Conf
 	}
 	c.Webhook = r.webhook(n, c.Token.ChannelID(), top)
 	r.manifest(n, &c)
+	c.Digest = n.Digest()
 	return c
 }
 
@@ -197,6 +200,7 @@ func (r *reader) source(e strictyaml.Entry, channels []strictyaml.Entry) Source 
 			r.settings(n, s.Settings)
 		}
 	}
+	s.Digest = n.Digest()
 	return s
 }
 

@@ -53,12 +53,16 @@ type (
 type Config struct {
 	// File is the name that the file was read by, Dir the folder it lies in: relative paths in settings start there.
 	File, Dir string
+	// Files are the file and those with secrets that it names.
+	Files []string
 	// Database is a postgres:// or postgresql:// URL, or sqlite: and an absolute path.
 	Database sources.Secret
 	// APIURL is where SocialHub's API is, without a slash at the end.
 	APIURL string
 	// Listen is host:port; empty means that nothing listens.
 	Listen string
+	// Readers may read the status page and the metrics.
+	Readers Readers
 	// PublicURL is how SocialHub reaches Listen, without a slash at the end; empty if the file does not say.
 	PublicURL string
 	TLS       TLS
@@ -76,8 +80,10 @@ type Config struct {
 // Channel is a SocialHub Custom Channel.
 type Channel struct {
 	// Name is what people call it; its identity is the token's ChannelID, which no other channel here has.
-	Name  string
-	Token socialhub.Token
+	Name string
+	// Digest changes with whatever the file says of the channel, secrets in other files included.
+	Digest strictyaml.Digest
+	Token  socialhub.Token
 	// Concurrency is the most requests in flight at a time, 1 to [MaxConcurrency].
 	Concurrency int
 	// RateLimit is the most requests per second; 0 means no limit of our own.
@@ -94,7 +100,9 @@ type Channel struct {
 // Source is one place to pull from.
 type Source struct {
 	// Name is the source's identity.
-	Name    string
+	Name string
+	// Digest is like that of a channel.
+	Digest  strictyaml.Digest
 	Adapter sources.Adapter
 	// Channel is the name of the channel that gets the tickets.
 	Channel string
@@ -134,6 +142,7 @@ func Parse(name string, data []byte, dir string, adapters []sources.Adapter, loo
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
+	c.Files = append([]string{name}, r.Files()...)
 	return c, nil
 }
 

@@ -52,6 +52,9 @@ func TestWhatIsCommentedOutInTheExampleIsGoodToo(t *testing.T) {
 	if c.TLS.ACME == nil || c.TLS.ACME.Directory != DefaultDirectory || c.Channels[0].Webhook == nil || c.Channels[0].Webhook.Tolerance != DefaultTolerance {
 		t.Errorf("got %+v, %+v", c.TLS, c.Channels[0].Webhook)
 	}
+	if got := c.Readers; got.Username != "admin" || got.Password.IsZero() || got.BearerToken.IsZero() {
+		t.Errorf("got %+v", got)
+	}
 	if ch := c.Channels[0]; len(ch.Actions) != 2 || len(ch.Actions[0].Options) != 2 || len(ch.Sidebar) != 1 || len(ch.Templates) != 1 {
 		t.Errorf("got %+v, %+v, %+v", ch.Actions, ch.Sidebar, ch.Templates)
 	}
@@ -76,7 +79,7 @@ func TestTheExampleHasEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, level := range []reflect.Type{
-		reflect.TypeFor[fileKeys](), reflect.TypeFor[retentionKeys](), reflect.TypeFor[tlsKeys](), reflect.TypeFor[acmeKeys](), reflect.TypeFor[channelKeys](),
+		reflect.TypeFor[fileKeys](), reflect.TypeFor[readersKeys](), reflect.TypeFor[retentionKeys](), reflect.TypeFor[tlsKeys](), reflect.TypeFor[acmeKeys](), reflect.TypeFor[channelKeys](),
 		reflect.TypeFor[webhookKeys](), reflect.TypeFor[actionKeys](), reflect.TypeFor[sidebarKeys](), reflect.TypeFor[templateKeys](), reflect.TypeFor[sourceKeys](),
 	} {
 		for field := range level.Fields() {

@@ -16,6 +16,7 @@ const (
 	databasePattern  = `^sqlite:.|^postgres(ql)?://`
 	addressPattern   = `^[Hh][Tt][Tt][Pp][Ss]?://`
 	listenPattern    = `^$|:[0-9]+$`
+	usernamePattern  = `^[^:]+$`
 	proxyPattern     = `^[0-9A-Fa-f:.]+(%[^/]+)?(/[0-9]+)?$`
 	domainPattern    = `^[A-Za-z0-9.-]+$`
 	schedulePattern  = `^((CRON_)?TZ=\S*\s+)?\s*(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every\s.+|[^@\s]\S*(\s+\S+){4})\s*$`
@@ -34,6 +35,7 @@ func Reference(adapters []sources.Adapter) *schema.Key {
 	api := keys.Get("api_url")
 	api.Pattern, api.Limits, api.Empty = addressPattern, "https", false
 	keys.Get("listen").Pattern = listenPattern
+	describeReaders(keys.Get("readers"))
 	public := keys.Get("public_url")
 	public.Pattern, public.Limits = `^$|`+addressPattern, "https; http for this machine only"
 	describeTLS(keys.Get("tls"))
@@ -48,6 +50,14 @@ func Reference(adapters []sources.Adapter) *schema.Key {
 func entries(k, item *schema.Key) {
 	k.Type, k.Pattern, k.AtLeast, k.Item = schema.Map, namePattern, 1, item
 	k.Limits = fmt.Sprintf("names of 1 to %d of a-z, 0-9, dot, dash and underscore, beginning with a letter or a digit", maxName)
+}
+
+func describeReaders(k *schema.Key) {
+	k.Empty, k.AtLeast, k.Limits = false, 1, "username and password, or bearer_token, or all three"
+	username := k.Keys.Get("username")
+	username.Pattern, username.Empty, username.Limits = usernamePattern, false, "no colon"
+	k.Keys.Get("password").Limits = fmt.Sprintf("%d characters or more", MinPassword)
+	k.Keys.Get("bearer_token").Limits = fmt.Sprintf("%d characters or more", MinPassword)
 }
 
 func describeTLS(k *schema.Key) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"socialhub-sync/web/browsertest"
 )
 
 // In a browser, with the keyboard alone: a question arrives, somebody answers it in the inbox, the answer is at the shop
@@ -22,7 +24,7 @@ func TestAnAnswerThatIsWrittenInABrowserGoesToTheShopAndBack(t *testing.T) {
 	}
 	before := len(d.Box.Tickets(d.shop.ID)) + len(d.Box.Tickets(d.blog.ID))
 	luca := ticket(t, d, d.shop, lucas)
-	ctx := newBrowser(t)
+	ctx := browsertest.New(t)
 	offer := func(action string) chromedp.CSS { return chromedp.CSS("#o-" + luca.ID + "-" + action) }
 	browse(ctx, t, chromedp.Navigate(d.Inbox), wait(fmt.Sprintf(`document.getElementById("o-%s-reply")`, luca.ID)),
 		chromedp.Focus(offer("reply")), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.ID("text")),
@@ -34,7 +36,7 @@ func TestAnAnswerThatIsWrittenInABrowserGoesToTheShopAndBack(t *testing.T) {
 		!strings.Contains(text, "our own post") || strings.Contains(text, "Done") {
 		t.Errorf("the answer is shown as %q", text)
 	}
-	photograph(ctx, t, d.Inbox, "circle")
+	browsertest.Photograph(ctx, t, d.Inbox, "circle")
 	noneMore(t, d, before+1)
 
 	// A button works in its place on the page.
@@ -58,7 +60,7 @@ func TestThePagesWorkWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	d := newTeam(t)
 	id := d.call("POST", "/inbox/tickets", `{"interaction":{"networkItemId":"review-1","message":"Nice"}}`, 201).ID
-	ctx := newBrowser(t)
+	ctx := browsertest.New(t)
 	press := func(text string) chromedp.Action[chromedp.Void] {
 		return chromedp.Click(chromedp.Search(fmt.Sprintf("//main//*[self::a or self::button][normalize-space()=%q]", text)))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"socialhub-sync/socialhub"
 	"socialhub-sync/socialhub/sandbox"
+	"socialhub-sync/web/browsertest"
 )
 
 const pagesSecret = "a secret that only these pages have"
@@ -123,7 +124,7 @@ func (d *team) form(ticket, action string) string {
 func TestThePagesFitPhonesAndDesktopsLightAndDark(t *testing.T) {
 	t.Parallel()
 	d := newTeam(t)
-	ctx := newBrowser(t)
+	ctx := browsertest.New(t)
 	inbox := d.url + "/ui/" + d.channel.ID + "/inbox"
 	anna := d.call("POST", "/inbox/tickets", `{"interaction":{"networkItemId":"review-1","message":"Love my new espresso machine!","rating":{"value":5,"scale":5},
 		"interactor":{"interactorId":"anna","name":"Anna Sørensen"},"url":"https://shop.example/e1"}}`, 201).ID
@@ -148,9 +149,9 @@ func TestThePagesFitPhonesAndDesktopsLightAndDark(t *testing.T) {
 	d.call("POST", "/inbox/tickets/"+anna+"/replies/"+reply.FollowupID+"/success", `{"interaction":{"networkItemId":"answer-1"}}`, 201)
 	d.call("POST", "/inbox/tickets/"+mehmet+"/reset/delete", `{"reason":"the review is gone already; please look at the shop's own page"}`, 201)
 	browse(ctx, t, wait(`document.querySelector(".deed[data-state=confirmed]") && document.querySelector(".deed[data-state=failed]")`))
-	photograph(ctx, t, inbox, "inbox")
+	browsertest.Photograph(ctx, t, inbox, "inbox")
 	for _, action := range []string{"reply", "template", "template?template=thanks", "delete", "highlight"} {
-		photograph(ctx, t, d.form(anna, action), strings.NewReplacer("?", "-", "=", "-").Replace(action))
+		browsertest.Photograph(ctx, t, d.form(anna, action), strings.NewReplacer("?", "-", "=", "-").Replace(action))
 	}
 	http.DefaultClient.CloseIdleConnections()
 }

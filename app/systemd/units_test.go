@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -96,15 +97,30 @@ var variants = []struct {
 	{"the daemon with all examples", "socialhub-sync.service", []string{"example-acme.conf", "example-exec.conf"}},
 }
 
+// unknownType is what systemd before 253 says of the daemon's second Type=, see there. It goes by the first, then.
+var unknownType = regexp.MustCompile(`(?m)^.*/socialhub-sync\.service:\d+: Failed to parse service type, ignoring: notify-reload\n`)
+
+// faults are what systemd finds wrong with a unit. It may warn and yet succeed.
+func faults(t *testing.T, file string) string {
+	t.Helper()
+	out, err := analyze(t, "verify", "--man=no", file)
+	if known := unknownType.FindString(out); known != "" {
+		out = strings.Replace(out, known, "", 1)
+	}
+	if out = strings.TrimSpace(out); out == "" && err != nil {
+		return err.Error()
+	}
+	return out
+}
+
 func TestSystemdFindsNoFaultInTheUnits(t *testing.T) {
 	t.Parallel()
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
 			file := install(t, v.unit, v.dropIns...)
 			for _, what := range []string{"as it is", "with what it mentions"} {
-				// It may warn and yet succeed.
-				if out, err := analyze(t, "verify", "--man=no", file); err != nil || strings.TrimSpace(out) != "" {
-					t.Errorf("%s: %v\n%s", what, err, out)
+				if found := faults(t, file); found != "" {
+					t.Errorf("%s: %s", what, found)
 				}
 				for _, name := range append(slices.Clone(v.dropIns), "") {
 					if name == "" {
@@ -124,6 +140,8 @@ func TestAFaultInAUnitIsFound(t *testing.T) {
 		"an unknown setting":  {"ProtectClock=", "ProtectClocks="},
 		"a value that is not": {"WatchdogSec=5min", "WatchdogSec=soon"},
 		"a missing program":   {"ExecStart=", "ExecStart=/nonexistent"},
+		"another type":        {"Type=notify-reload", "Type=notify-reloads"},
+		"no way to reload":    {"\nExecReload=", "\nExecReload=no"},
 	} {
 		file := install(t, "socialhub-sync.service")
 		text, err := os.ReadFile(file)
@@ -131,7 +149,7 @@ func TestAFaultInAUnitIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, file, strings.Replace(string(text), change[0], change[1], 1))
-		if out, err := analyze(t, "verify", "--man=no", file); err == nil && strings.TrimSpace(out) == "" {
+		if faults(t, file) == "" {
 			t.Errorf("%s is no fault", name)
 		}
 	}

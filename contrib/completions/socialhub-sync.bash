@@ -73,7 +73,7 @@ _socialhub_sync() {
 	elif [[ $cur == -* ]]; then
 		words='--help --config --log-level --log-format'
 		case $at in
-		' run') words+=' --once --dry-run --backfill --since --until --source --limit' ;;
+		' run') words+=' --once --dry-run --watch --backfill --since --until --source --limit' ;;
 		' status') words+=' --json' ;;
 		' retry') words+=' --source' ;;
 		' resume') words+=' --discard' ;;

@@ -66,6 +66,7 @@ complete -c socialhub-sync -l log-format -x -a 'auto text json' -d 'How to log: 
 
 complete -c socialhub-sync -n '__socialhub_sync_at \'run\'' -l once -d 'Poll every source once, deliver until nothing is due, and exit'
 complete -c socialhub-sync -n '__socialhub_sync_at \'run\'' -l dry-run -d 'Show what one round would send, and change nothing'
+complete -c socialhub-sync -n '__socialhub_sync_at \'run\'' -l watch -d 'Read the config anew when its file changes, as after SIGHUP'
 complete -c socialhub-sync -n '__socialhub_sync_at \'run\'' -l backfill -d 'Read history once, with a cursor of its own, and exit'
 complete -c socialhub-sync -n '__socialhub_sync_at \'run\'' -l since -x -d 'With --backfill: oldest item to read, such as 2026-01-31 or 2026-01-31T12:00:00Z, or all'
 complete -c socialhub-sync -n '__socialhub_sync_at \'run\'' -l until -x -d 'With --backfill: read items before this time only'
@@ -84,8 +85,8 @@ complete -c socialhub-sync -n '__socialhub_sync_at \'adopt\'' -l channel -x -a '
 complete -c socialhub-sync -n '__socialhub_sync_at \'adopt\'' -F
 
 complete -c socialhub-sync -n '__socialhub_sync_at \'actions\'' -a list -d 'List the actions that need a person'
-complete -c socialhub-sync -n '__socialhub_sync_at \'actions\'' -a retry -d 'Do actions again, or send their outcome again. A reply that may have been posted may be posted twice by this: look first'
-complete -c socialhub-sync -n '__socialhub_sync_at \'actions\'' -a dismiss -d 'Take actions off the list: a person has seen to them'
+complete -c socialhub-sync -n '__socialhub_sync_at \'actions\'' -a retry -d 'Do actions again, or send their outcome again. Where the source can\'t tell whether a reply was posted it may be posted twice by this: look first'
+complete -c socialhub-sync -n '__socialhub_sync_at \'actions\'' -a dismiss -d 'Take actions off the list: a person has seen to them. Named ones also if they were not begun. Nobody is told'
 
 complete -c socialhub-sync -n '__socialhub_sync_at \'actions list\'' -l all -d 'List those too that are under way'
 

@@ -32,8 +32,8 @@ func (r release) file(end string) string {
 	return filepath.Join(r.folder, "socialhub-sync_"+r.version+"_linux_"+runtime.GOARCH+end)
 }
 
-// releases are built once: the older version in a checkout, the same in a plain copy of it, and a newer one that
-// brings another config.
+// releases are built once: the older version in a checkout, the same in a plain copy of it, and a newer one, for Debian
+// alone, that brings another config.
 var releases = sync.OnceValues(func() (r struct{ checkout, copied, newer release }, err error) {
 	top, err := os.MkdirTemp("", "socialhub-sync-packages-")
 	if err != nil {
@@ -66,7 +66,7 @@ var releases = sync.OnceValues(func() (r struct{ checkout, copied, newer release
 	if err := appendTo(filepath.Join(r.newer.tree, "contrib/packages/config.yaml"), "\n# new\n"); err != nil {
 		return r, err
 	}
-	return r, r.newer.build(told...)
+	return r, r.newer.build(append(told, "PACKAGERS=deb")...)
 })
 
 // temporary is the folder of the releases, if they were built.
@@ -297,8 +297,33 @@ func (m *machine) wantPrivate(name string) {
 	}
 }
 
+// shipped is what both packages have beside the program and its config.
+var shipped = []string{
+	unit, manPage,
+	"usr/lib/systemd/system/socialhub-sync-backfill@.service",
+	"usr/lib/sysusers.d/socialhub-sync.conf",
+	"usr/share/bash-completion/completions/socialhub-sync",
+	"usr/share/fish/vendor_completions.d/socialhub-sync.fish",
+	"usr/share/doc/socialhub-sync/copyright",
+	"usr/share/doc/socialhub-sync/third-party-licences",
+	"usr/share/doc/socialhub-sync/sbom.cdx.json",
+	"usr/share/doc/socialhub-sync/README.md",
+	"usr/share/doc/socialhub-sync/CHANGELOG.md",
+	"usr/share/doc/socialhub-sync/SECURITY.md",
+	"usr/share/doc/socialhub-sync/config.example.yaml",
+	"usr/share/doc/socialhub-sync/operations.md",
+	"usr/share/doc/socialhub-sync/configuration.md",
+	"usr/share/doc/socialhub-sync/adapters.md",
+	"usr/share/doc/socialhub-sync/metrics.md",
+	"usr/share/doc/socialhub-sync/recipes/zendesk.yaml",
+	"usr/share/doc/socialhub-sync/systemd/example-exec.conf",
+	"usr/share/doc/socialhub-sync/prometheus/alerts.yaml",
+	"usr/share/doc/socialhub-sync/grafana/socialhub-sync.json",
+}
+
 const (
 	binaryFile = "usr/bin/socialhub-sync"
+	manPage    = "usr/share/man/man1/socialhub-sync.1.gz"
 	unit       = "usr/lib/systemd/system/socialhub-sync.service"
 	settings   = "etc/socialhub-sync/config.yaml"
 	secret     = "etc/socialhub-sync/secrets/support-token"
@@ -317,8 +342,16 @@ func TestADebianPackageLivesFromInstallationToPurge(t *testing.T) {
 	if !strings.Contains(printed, "systemctl enable --now socialhub-sync") {
 		t.Errorf("the installation does not say what to do next:\n%s", printed)
 	}
-	m.wantThere(true, binaryFile, unit, "usr/lib/systemd/system/socialhub-sync-backfill@.service", "usr/share/doc/socialhub-sync/copyright",
-		"usr/share/doc/socialhub-sync/third-party-licences", "usr/share/doc/socialhub-sync/sbom.cdx.json", "usr/share/doc/socialhub-sync/operations.md")
+	m.wantThere(true, binaryFile, "usr/share/zsh/vendor-completions/_socialhub-sync")
+	m.wantThere(true, shipped...)
+	for _, name := range shipped {
+		if info, err := os.Stat(m.path(name)); err == nil && (info.Size() == 0 || info.Mode().Perm() != 0o644) {
+			t.Errorf("%s has %d bytes and the mode %v", name, info.Size(), info.Mode())
+		}
+	}
+	if page, err := output("", nil, "gzip", "-dc", m.path(manPage)); err != nil || !strings.Contains(page, ".SH COMMANDS") {
+		t.Errorf("the manual page (%v) is %.200q", err, page)
+	}
 	m.wantPrivate(settings)
 	if passwd, err := os.ReadFile(m.path("etc/passwd")); err != nil || !strings.Contains(string(passwd), "socialhub-sync:x:") {
 		t.Errorf("there is no user (%v):\n%s", err, passwd)

@@ -86,14 +86,16 @@ func TestARedHatPackageHasTheFilesAndLeavesFoldersOfOthersAlone(t *testing.T) {
 	t.Parallel()
 	checkout, _, _ := built(t)
 	files := readRPM(t, checkout.file(".rpm")).entries()
-	for name, want := range map[string]entry{
+	wanted := map[string]entry{
 		"/" + binaryFile:              {0o100755, 0, "root"},
-		"/" + unit:                    {0o100644, 0, "root"},
 		"/" + settings:                {0o100640, configNoReplace, "socialhub-sync"},
 		"/etc/socialhub-sync/secrets": {0o040700, 0, "root"},
-		"/usr/share/doc/socialhub-sync/copyright": {0o100644, 0, "root"},
-		"/usr/lib/sysusers.d/socialhub-sync.conf": {0o100644, 0, "root"},
-	} {
+		"/usr/share/zsh/site-functions/_socialhub-sync": {0o100644, 0, "root"},
+	}
+	for _, name := range shipped {
+		wanted["/"+name] = entry{0o100644, 0, "root"}
+	}
+	for name, want := range wanted {
 		if got, ok := files[name]; !ok || got != want {
 			t.Errorf("%s is %+v (%t), want %+v", name, got, ok, want)
 		}

@@ -392,6 +392,10 @@ var actionChecks = slices.Concat(
 			}
 		}},
 		{"an action is retried or dismissed only while it waits for a person", repairActions},
+		{"actions of one item that are taken up again are done one after the other", retriedInOrder},
+		{"what a person has said of an action counts until its next try", retriedOnce},
+		{"an action is dismissed while it is in nobody's hands", dismissIdle},
+		{"actions of no known source are listed", listLost},
 		{"actions are listed oldest first, up to a limit", func(t *testing.T, f *fixture) {
 			f.receive(on("1", 3, "a"), on("1", 2*time.Second, "b"), on("2", time.Second, "c"))
 			for _, limit := range []int{2, 9} {
@@ -548,18 +552,11 @@ func repairActions(_ *testing.T, f *fixture) {
 	for _, a := range f.open() {
 		switch a.Key {
 		case "uncertain":
-			f.same([]any{a.State, a.Attempts, a.Reason, a.Payload}, []any{store.ActionReceived, 0, "", "hello"})
+			f.same([]any{a.State, a.Attempts, a.Reason, a.Payload, a.Retried}, []any{store.ActionPerforming, 0, "", "hello", true})
 		case "failed":
 			f.same([]any{a.State, a.Attempts, a.Reason}, []any{store.ActionFailed, 0, "why"})
 		case "performed":
 			f.same([]any{a.State, a.Attempts, a.ReplyID, a.Reply}, []any{store.ActionPerformed, 0, "reply to performed", "note"})
-		}
-	}
-	found, err := f.store.OpenActions(f.ctx, channel, 99)
-	f.must(err)
-	for _, a := range found {
-		if a.Key == "uncertain" && a.Tried != 0 {
-			f.t.Errorf("an action that begins anew was tried %v ago", a.Tried)
 		}
 	}
 	f.step(l, ends("failed", store.ActionFailed, store.ActionFailed, false))
@@ -569,10 +566,128 @@ func repairActions(_ *testing.T, f *fixture) {
 		f.must(err)
 		return sorted(got)
 	}
-	f.same(dismiss("performed", "received"), []string{"performed"})
+	f.same(dismiss("performed", "performed waits", "unknown"), []string{"performed"})
 	f.same(dismiss(), []string{"failed"})
 	f.same(dismiss(), []string(nil))
 	f.states(map[store.ActionState]int{
-		store.ActionConfirmed: 1, store.ActionDismissed: 2, store.ActionFailed: 1, store.ActionPerformed: 1, store.ActionReceived: 2, store.ActionUncertain: 1,
+		store.ActionConfirmed: 1, store.ActionDismissed: 2, store.ActionFailed: 1, store.ActionPerformed: 1, store.ActionPerforming: 1,
+		store.ActionReceived: 1, store.ActionUncertain: 1,
 	})
+}
+
+// dismissIdle shows that an action is dismissed only while it is in nobody's hands.
+func dismissIdle(_ *testing.T, f *fixture) {
+	l := f.deliverer()
+	all := []string{"begun", "ended", "failed", "new", "posted", "told"}
+	for _, key := range all {
+		f.receive(on(key, 0, key))
+	}
+	f.begin(l, "begun", "ended", "posted", "told")
+	f.step(l, posted("posted", "r"))
+	f.step(l, ends("failed", store.ActionReceived, store.ActionFailed, true))
+	f.step(l, ends("told", store.ActionPerforming, store.ActionUncertain, true))
+	f.step(l, ends("ended", store.ActionPerforming, store.ActionReported, false))
+	dismiss := func(keys ...string) []string {
+		got, err := f.store.DismissActions(f.ctx, channel, keys)
+		f.must(err)
+		return sorted(got)
+	}
+	f.same(dismiss(), []string(nil))
+	f.same(dismiss(all...), []string{"new"})
+	if err := f.store.BeginAction(f.ctx, l, "new"); !errors.Is(err, store.ErrLeaseLost) {
+		f.t.Errorf("a dismissed action begins: %v", err)
+	}
+	f.must(f.store.ReleaseChannel(f.ctx, l))
+	f.same(dismiss(), []string(nil))
+	f.same(dismiss(all...), []string{"begun", "failed", "posted", "told"})
+	f.same(f.dueActions(f.deliverer()), []string(nil))
+	f.states(map[store.ActionState]int{store.ActionDismissed: 5, store.ActionReported: 1})
+	f.same(f.receive(again(on("new", 0, "new"), "2")), 1)
+}
+
+// listLost shows which actions are of no source that is known.
+func listLost(_ *testing.T, f *fixture) {
+	l := f.deliverer()
+	f.put(synced("1"), with(synced("2"), func(t *store.Ticket) { t.Source = sourceB }))
+	f.receive(on("1", 0, "a"), on("2", 1, "b"), on("2", 2, "failed"), on("3", 3, "unknown"))
+	f.step(l, ends("failed", store.ActionReceived, store.ActionFailed, true))
+	for _, c := range []struct{ sources, want []string }{
+		{nil, []string{"a", "b", "unknown"}},
+		{[]string{sourceA}, []string{"b", "unknown"}},
+		{[]string{sourceA, sourceB}, []string{"unknown"}},
+	} {
+		found, err := f.store.LostActions(f.ctx, channel, c.sources, 9)
+		f.must(err)
+		var keys []string
+		for _, a := range found {
+			keys = append(keys, a.Key)
+		}
+		f.same(keys, c.want)
+	}
+}
+
+// retriedInOrder shows it of two that became uncertain one after the other, while a third is being done, and then not.
+func retriedInOrder(_ *testing.T, f *fixture) {
+	l := f.deliverer()
+	f.receive(on("1", 0, "b first"), on("1", time.Second, "a second"), on("1", 2*time.Second, "third"))
+	for _, key := range []string{"a second", "b first"} {
+		f.begin(l, key)
+		f.step(l, ends(key, store.ActionPerforming, store.ActionUncertain, false))
+	}
+	f.begin(l, "third")
+	_, err := f.store.RetryActions(f.ctx, channel, nil)
+	f.must(err)
+	f.same(f.dueActions(l, "third"), []string(nil))
+	for _, key := range []string{"b first", "a second", "third"} {
+		f.same(f.dueActions(l), []string{key})
+		f.same(f.dueActions(l, key), []string(nil))
+		f.step(l, ends(key, store.ActionPerforming, store.ActionConfirmed, false))
+	}
+	f.same(f.dueActions(l), []string(nil))
+}
+
+// only is the action "k" as it is now.
+func (f *fixture) only() *store.Action {
+	f.t.Helper()
+	found, err := f.store.OpenActions(f.ctx, channel, 1)
+	f.must(err)
+	return found[0]
+}
+
+// retriedOnce shows that what a person has said counts until the next try.
+func retriedOnce(_ *testing.T, f *fixture) {
+	l := f.deliverer()
+	f.receive(event("k"))
+	f.begin(l, "k")
+	retried := func(want bool) {
+		f.t.Helper()
+		f.same(f.only().Retried, want)
+	}
+	retried(false)
+	f.retryUncertain(l)
+	retried(true)
+	failed := store.ActionStep{Key: "k", From: store.ActionPerforming, To: store.ActionPerforming, Wait: true, Attempts: 1}
+	f.step(l, failed) // before the source was called
+	retried(true)
+	first := f.only().Tried
+	f.begin(l, "k")
+	retried(false)
+	if tried := f.only().Tried; tried < first {
+		f.t.Errorf("tried %v ago, before that %v", tried, first)
+	}
+	failed.Attempts = 2
+	f.step(l, failed)
+	retried(false)
+	f.retryUncertain(l)
+	f.step(l, store.ActionStep{Key: "k", From: store.ActionPerforming, To: store.ActionReceived, Wait: true})
+	retried(false)
+	f.begin(l, "k")
+	retried(false)
+}
+
+func (f *fixture) retryUncertain(l store.DeliveryLease) {
+	f.t.Helper()
+	f.step(l, ends("k", store.ActionPerforming, store.ActionUncertain, false))
+	_, err := f.store.RetryActions(f.ctx, channel, nil)
+	f.must(err)
 }

@@ -57,6 +57,11 @@ var dueChecks = []check{
 		f.put(full)
 		tickets, err := f.store.Due(f.ctx, f.deliverer(), 9, nil)
 		f.must(err)
+		if len(tickets) == 1 {
+			if full.StoredAt = tickets[0].StoredAt; time.Since(full.StoredAt).Abs() > time.Hour {
+				t.Errorf("stored at %v", full.StoredAt)
+			}
+		}
 		f.same(tickets, []*store.Ticket{&full})
 	}},
 	{"a reply waits for a root that is still to be created, however often that fails", func(t *testing.T, f *fixture) {

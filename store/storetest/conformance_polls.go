@@ -64,6 +64,35 @@ var pollChecks = []check{
 		f.same(f.source(sourceA).Pause, "")
 		f.same(f.duePolls(), []store.PollKey{key(sourceA)})
 	}},
+	{"what is registered anew is due at once, with or without a pause, and what is not stays as it is", func(t *testing.T, f *fixture) {
+		anew := stream(sourceA)
+		anew.Anew = true
+		for _, stopped := range []string{"", "wrong password"} {
+			for _, source := range []string{sourceA, sourceB} {
+				f.must(f.store.FinishPoll(f.ctx, f.claimed(source), store.PollResult{Error: "no", Pause: stopped, Next: time.Hour}))
+			}
+			f.must(f.store.Register(f.ctx, nil, []store.Stream{anew}))
+			f.same(f.duePolls(), []store.PollKey{key(sourceA)})
+			f.same([]string{f.source(sourceA).Pause, f.source(sourceB).Pause}, []string{"", stopped})
+		}
+	}},
+	{"a poll under way of what is registered anew is finished, and neither plans the next one nor stops the source", func(t *testing.T, f *fixture) {
+		anew := stream(sourceA)
+		anew.Anew = true
+		for _, result := range []store.PollResult{{Next: time.Hour, New: 3}, {Error: "no", Pause: "wrong password", Next: time.Hour, New: 3}} {
+			lease := f.claimed(sourceA)
+			f.must(f.store.Register(f.ctx, nil, []store.Stream{anew, stream(sourceB)}))
+			f.same(f.duePolls(), []store.PollKey(nil))
+			f.must(f.ingest(lease, "here"))
+			f.must(f.store.FinishPoll(f.ctx, lease, result))
+			f.same(f.duePolls(), []store.PollKey{key(sourceA)})
+			if got := f.source(sourceA); got.New != 3 || got.LastError != result.Error || got.Pause != "" || got.LastPoll.IsZero() {
+				t.Errorf("got %+v", got)
+			}
+			f.must(f.store.FinishPoll(f.ctx, f.claimed(sourceA), store.PollResult{Next: time.Hour}))
+			f.same(f.duePolls(), []store.PollKey(nil))
+		}
+	}},
 	{"a paused source is neither due nor claimed, until it is resumed", func(t *testing.T, f *fixture) {
 		f.must(f.store.FinishPoll(f.ctx, f.polls[sourceA], store.PollResult{Error: "no", Pause: "wrong password", Next: ended}))
 		f.same(f.duePolls(), []store.PollKey(nil))
@@ -265,7 +294,7 @@ func (f *fixture) claimed(source string) store.PollLease {
 
 func (f *fixture) duePolls() []store.PollKey {
 	f.t.Helper()
-	due, err := f.store.DuePolls(f.ctx)
+	_, due, err := f.store.Look(f.ctx)
 	f.must(err)
 	return due
 }

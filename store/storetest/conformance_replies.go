@@ -177,7 +177,7 @@ func ownGate(_ *testing.T, f *fixture) {
 	held, free := []string{"not own", "own of b"}, []string{"not own", "own", "own of b"}
 	want(free...)
 	f.receive(event("k"))
-	want(held...)
+	want(free...)
 	f.begin(l, "k")
 	want(held...)
 	f.step(l, store.ActionStep{Key: "k", From: store.ActionPerforming, To: store.ActionReceived, Wait: true, After: time.Hour})
@@ -190,10 +190,17 @@ func ownGate(_ *testing.T, f *fixture) {
 	for i, end := range []store.ActionState{store.ActionFailed, store.ActionUncertain, store.ActionReported, store.ActionConfirmed} {
 		key := string(end)
 		f.receive(on("1", time.Duration(i), key))
-		want(held...)
+		want(free...)
 		f.begin(l, key)
+		want(held...)
 		f.step(l, ends(key, store.ActionPerforming, end, end == store.ActionFailed))
 		want(free...)
+		if end == store.ActionUncertain {
+			_, err := f.store.RetryActions(f.ctx, channel, []string{key})
+			f.must(err)
+			want(held...)
+			f.step(l, ends(key, store.ActionPerforming, end, true))
+		}
 	}
 }
 

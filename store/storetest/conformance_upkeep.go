@@ -148,6 +148,32 @@ var historyChecks = []check{
 		f.must(err)
 		f.same(len(history), 0)
 	}},
+	{"the hours of a source sum up what its scheduled polls brought", func(t *testing.T, f *fixture) {
+		backfill := store.PollKey{ChannelID: channel, Source: "a", Backfill: "all..all"}
+		f.must(f.store.Register(f.ctx, nil, []store.Stream{{PollKey: backfill, Adapter: "rss"}}))
+		f.must(f.store.FinishPoll(f.ctx, f.claimPolls("poller", time.Hour, backfill)[0], store.PollResult{New: 99}))
+		f.must(f.store.FinishPoll(f.ctx, f.polls[sourceA], store.PollResult{New: 7, Rejected: 1}))
+		f.must(f.store.ReleasePoll(f.ctx, f.polls[sourceB]))
+		for _, r := range []store.PollResult{{Unchanged: 3}, {New: 1, Changed: 2}, {New: 4}, {Error: "no"}, {Error: "no"}, {Error: "no", Pause: "p", New: 1}} {
+			f.must(f.store.FinishPoll(f.ctx, f.claimed(sourceB), r))
+		}
+		hours, err := f.store.PollHours(f.ctx, 2*time.Hour)
+		f.must(err)
+		sums := make(map[string]store.PollHour)
+		for _, x := range hours { // an hour may end between two polls
+			sum := sums[x.Source]
+			sum.New += x.New
+			sum.Changed += x.Changed
+			sum.Failed += x.Failed
+			sums[x.Source] = sum
+			f.same(x.ChannelID, channel)
+			f.same(x.Began, x.Began.UTC().Truncate(time.Hour))
+		}
+		f.same(sums, map[string]store.PollHour{"a": {New: 7}, "b": {New: 6, Changed: 2, Failed: 3}})
+		hours, err = f.store.PollHours(f.ctx, soon)
+		f.must(err)
+		f.same(len(hours), 0)
+	}},
 	{"a poll whose lease is lost leaves no trace", func(t *testing.T, f *fixture) {
 		stranger := f.polls[sourceA]
 		stranger.Owner = "stranger"

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// patience is how long an action is tried that can't be done now, from the first try on.
+	// patience is how long an action is tried that can't be done now, from the first try on; what comes before that, such as
+	// its wait for an earlier action of the item, does not count.
 	patience = time.Hour
 	// repeatMargin is what must be left of the time in which a source takes a repetition for the same action: its
 	// server judges the time when the request arrives.
@@ -45,6 +46,8 @@ const (
 	perform move = iota
 	// find: ask the source whether the reply is there.
 	find
+	// anew: nothing can tell, but a person has looked, and it was not done.
+	anew
 	// doubt: nobody can know; a person must look.
 	doubt
 	// callback: the outcome is known, tell SocialHub.
@@ -63,12 +66,14 @@ func next(a *store.Action, can skills) move {
 		return perform
 	case can.finds:
 		return find
+	case a.Retried:
+		return anew
 	}
 	return doubt
 }
 
-// afterTry says what an error of an ability means; it is not for success. elapsed is how long ago the first try began,
-// wait the time until the next one if the source does not name another. What is certain of this try is not certain
+// afterTry says what an error of an ability means; it is not for success. elapsed is for how long the action has been tried,
+// wait the time until the next try if the source does not name another. What is certain of this try is not certain
 // of the action if an earlier try's outcome is not known: a.State is still performing then.
 func afterTry(a *store.Action, can skills, err error, elapsed, wait time.Duration) store.ActionStep {
 	before := a.State == store.ActionPerforming
@@ -82,7 +87,7 @@ func afterTry(a *store.Action, can skills, err error, elapsed, wait time.Duratio
 		return later(a, store.ActionReceived, err, elapsed, wait)
 	}
 	again := *a
-	again.State, again.Tried = store.ActionPerforming, elapsed+wait
+	again.State, again.Tried, again.Retried = store.ActionPerforming, a.Tried+wait, false
 	switch move := next(&again, can); {
 	case move == doubt || elapsed >= patience:
 		return uncertain(a, reasonOf(err))
@@ -102,6 +107,11 @@ func afterFind(a *store.Action, err error, elapsed, wait time.Duration) store.Ac
 	case elapsed >= patience:
 		return fail(a, "the source "+reasonTooLate)
 	}
+	return undone(a)
+}
+
+// undone is the step of an action of which no try has done anything: it may be done like a new one.
+func undone(a *store.Action) store.ActionStep {
 	return store.ActionStep{Key: a.Key, From: a.State, To: store.ActionReceived, Wait: true, Attempts: a.Attempts, Reason: a.Reason}
 }
 
@@ -178,11 +188,10 @@ func bounded(text string) string {
 	return line
 }
 
-// since is how long an action has been tried: from its first try, or from its arrival if something before the first try
-// has failed.
+// since is for how long an action has been tried, opening its source and getting its files included.
 func since(a *store.Action) time.Duration {
-	if a.Tried == 0 && a.Attempts > 0 {
-		return a.Waited
+	if a.Attempts == 0 {
+		return 0
 	}
-	return a.Tried
+	return a.Waited
 }

@@ -39,6 +39,13 @@ func TestWhatIsDoneWithAnActionThatIsFound(t *testing.T) {
 		if got := next(&store.Action{State: test.state, Tried: test.tried}, test.can); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
+		want := test.want
+		if want == doubt {
+			want = anew
+		}
+		if got := next(&store.Action{State: test.state, Tried: test.tried, Retried: true}, test.can); got != want {
+			t.Errorf("%s, and taken up again: %v, want %v", test.name, got, want)
+		}
 	}
 }
 
@@ -99,7 +106,7 @@ func TestWhatTheErrorOfATryMeans(t *testing.T) {
 		{"unknown, to be found, after an hour", received, finds, errUnknown, time.Hour, O{store.ActionUncertain, true, 0, doubtful}},
 		{"unknown", received, never, errUnknown, 0, O{store.ActionUncertain, true, 0, doubtful}},
 	} {
-		a := &store.Action{Key: "k", State: test.state, Attempts: 3}
+		a := &store.Action{Key: "k", State: test.state, Attempts: 3, Tried: test.elapsed, Retried: test.state == performing}
 		if diff := cmp.Diff(test.want, outcomeOf(afterTry(a, test.can, test.err, test.elapsed, 8*time.Second))); diff != "" {
 			t.Errorf("%s: %s", test.name, diff)
 		}
@@ -159,8 +166,9 @@ func TestTheHourBeginsWithTheFirstTryAndNotWhileTheProcessWasDown(t *testing.T) 
 		want   time.Duration
 	}{
 		{store.Action{Waited: 5 * time.Hour}, 0},
-		{store.Action{Waited: 5 * time.Hour, Attempts: 2}, 5 * time.Hour}, // nothing but the opening of the source failed
-		{store.Action{Waited: 5 * time.Hour, Attempts: 2, Tried: time.Minute}, time.Minute},
+		{store.Action{Waited: 5 * time.Hour, Attempts: 2}, 5 * time.Hour},                   // nothing but the opening of the source failed
+		{store.Action{Waited: time.Minute, Attempts: 2, Tried: 5 * time.Hour}, time.Minute}, // a person has had it taken up again
+		{store.Action{Waited: 5 * time.Hour, Tried: 6 * time.Hour}, 0},
 	} {
 		if got := since(&test.action); got != test.want {
 			t.Errorf("%+v: %v", test.action, got)

@@ -14,7 +14,10 @@ import (
 // ready is an action with all that its ability needs.
 type ready struct {
 	// leased ends with the lease, as all that is done must.
-	leased   context.Context
+	leased context.Context
+	// began is when this look at the action did, wait the time until the next try if this one brings nothing.
+	began    time.Time
+	wait     time.Duration
 	source   sources.Source
 	able     skills
 	reply    *sources.Reply
@@ -22,62 +25,71 @@ type ready struct {
 	close    func()
 }
 
+// elapsed is for how long the action has been tried.
+func (r *ready) elapsed(a *store.Action) time.Duration { return since(a) + time.Since(r.began) }
+
+// aged is the action with the age of its first call as it is now.
+func (r *ready) aged(a *store.Action) *store.Action {
+	aged := *a
+	aged.Tried += time.Since(r.began)
+	return &aged
+}
+
 // perform does an action, or finds out what became of an earlier try.
 func (s *session) perform(a *store.Action) {
-	began := time.Now()
 	if s.soft.Err() != nil || !s.Channel.Able() {
 		return // it is still due in the store
 	}
-	wait := s.Channel.Backoff(a.Attempts + 1)
-	elapsed := func() time.Duration { return since(a) + time.Since(began) }
+	r := &ready{close: func() {}, began: time.Now(), wait: s.Channel.Backoff(a.Attempts + 1)}
+	defer func() { r.close() }()
 	leased, release := s.Channel.Leased(s.soft, s.hard)
 	defer release()
-	ready, err := s.prepare(a)
-	defer ready.close()
-	ready.leased = leased
-	if err != nil {
+	r.leased = leased
+	if err := s.prepare(a, r); err != nil {
 		if s.soft.Err() == nil {
-			s.store(a, beforeTry(a, err, elapsed(), wait))
+			s.store(a, beforeTry(a, err, r.elapsed(a), r.wait))
 		}
 		return
 	}
-	switch next(a, ready.able) {
+	switch next(a, r.able) {
 	case doubt:
 		s.store(a, uncertain(a, "the process was stopped while it was done"))
+	case anew:
+		s.store(a, undone(a))
 	case find:
-		s.lookFor(a, ready, elapsed, wait)
+		s.lookFor(a, r)
 	default:
-		s.try(a, ready, elapsed, wait)
+		s.try(a, r)
 	}
 }
 
 // lookFor finds out whether the reply of an earlier try is there.
-func (s *session) lookFor(a *store.Action, r *ready, elapsed func() time.Duration, wait time.Duration) {
-	if left := settling - time.Since(s.began); left > 0 { // whoever had the lease until now may have tried it to the last
-		s.store(a, postponed(a, left))
+func (s *session) lookFor(a *store.Action, r *ready) {
+	// Whoever had the lease until now may have tried it to the last; and a person may be quick to say that it be tried again.
+	if left := settling - min(time.Since(s.began), a.Waited); left > 0 {
+		s.store(a, postponed(a, min(left, settling)))
 		return
 	}
-	posted, found, err := s.find(a, r, time.Now().Add(-elapsed()).UTC())
+	posted, found, err := s.find(a, r, r.began.Add(-a.Tried).UTC())
 	switch {
 	case found && err == nil:
 		s.performed(a, posted)
 	case r.leased.Err() == nil:
-		s.store(a, afterFind(a, err, elapsed(), wait))
+		s.store(a, afterFind(a, err, r.elapsed(a), r.wait))
 	}
 }
 
 // prepare opens the source and gets everything together. What fails here has done nothing.
-func (s *session) prepare(a *store.Action) (r *ready, err error) {
-	r = &ready{close: func() {}}
-	if r.source, err = s.opened.get(s.soft, a.Source); err != nil {
-		return r, err
+func (s *session) prepare(a *store.Action, r *ready) (err error) {
+	if r.source, r.close, err = s.opened.get(s.soft, a.Source); err != nil {
+		return err
 	}
 	for _, f := range []func() error{func() error { return s.ask(a, r) }, func() error { return s.load(a, r) }} {
 		if err := s.Channel.Guard(a.Source, f); err != nil {
-			return r, err
+			return err
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // ask asks the source what it can do.
@@ -109,13 +121,16 @@ func (s *session) load(a *store.Action, r *ready) error {
 	}
 	r.reply = replyOf(a, &p)
 	if next(a, r.able) == perform {
-		r.reply.Attachments, r.close, err = s.files(s.soft, &p)
+		var tidy func()
+		leave := r.close
+		r.reply.Attachments, tidy, err = s.files(s.soft, &p)
+		r.close = func() { tidy(); leave() }
 	}
 	return err
 }
 
 // try calls the ability, between two steps that are stored.
-func (s *session) try(a *store.Action, r *ready, elapsed func() time.Duration, wait time.Duration) {
+func (s *session) try(a *store.Action, r *ready) {
 	if s.soft.Err() != nil {
 		return
 	}
@@ -124,10 +139,10 @@ func (s *session) try(a *store.Action, r *ready, elapsed func() time.Duration, w
 	if err != nil {
 		return
 	}
-	begun, late := *a, *a
-	begun.State, late.Tried = store.ActionPerforming, elapsed()
+	begun := *a
+	begun.State = store.ActionPerforming
 	// Time has gone by, and in a process that stood still much of it.
-	if r.leased.Err() != nil || !s.Channel.Able() || next(&late, r.able) != perform {
+	if r.leased.Err() != nil || !s.Channel.Able() || next(r.aged(a), r.able) != perform {
 		back := postponed(a, 0)
 		back.From = begun.State
 		s.store(a, back)
@@ -142,7 +157,7 @@ func (s *session) try(a *store.Action, r *ready, elapsed func() time.Duration, w
 	case r.leased.Err() != nil && !sources.NotDone(err):
 		s.cutOff(&begun, err)
 	default:
-		step := afterTry(a, r.able, err, elapsed(), wait)
+		step := afterTry(r.aged(a), r.able, err, r.elapsed(a), r.wait)
 		step.From = begun.State
 		s.store(a, step)
 	}

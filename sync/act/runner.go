@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"socialhub-sync/socialhub"
-	"socialhub-sync/sources"
 	"socialhub-sync/store"
 	"socialhub-sync/sync/act/fetch"
 )
@@ -31,8 +30,8 @@ type Channel interface {
 	Request(soft, hard context.Context, key string, f func() socialhub.Answer) (socialhub.Answer, bool)
 	// Guard calls code of a source's adapter; a panic there becomes an error.
 	Guard(source string, f func() error) error
-	// Source opens a source of the channel; false if the config has none of that name.
-	Source(name string) (open func(context.Context) (sources.Source, error), ok bool)
+	// Source tells how a source of the channel is opened now; false if the config has none of that name.
+	Source(name string) (Opener, bool)
 	// Backoff is the wait after so many failures in a row.
 	Backoff(failures int) time.Duration
 	// Stepped hears of every step that was stored.
@@ -143,8 +142,12 @@ const (
 	roomy     = 2 * width
 )
 
-// look reads what is due, of each lane as much as it has room for, and begins as much of it as may be.
+// look reads what is due, of each lane as much as it has room for, and begins as much of it as may be. Sources that are
+// not in the config any more as they were opened are closed.
 func (s *session) look() {
+	for _, d := range s.opened.stale() {
+		s.group.Go(func() { s.opened.shut(d) })
+	}
 	seen, busy := s.taken()
 	ok := s.Channel.Able()
 	for more := ok; more && s.soft.Err() == nil; {

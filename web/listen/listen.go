@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -45,17 +46,22 @@ type Options struct {
 
 // Server listens, and serves once it is told what.
 type Server struct {
-	listener net.Listener
-	server   http.Server
-	issuer   *issuer
-	done     chan struct{}
-	log      *slog.Logger
+	door   *door
+	locks  *locks
+	server http.Server
+	log    *slog.Logger
+
+	// mu guards what follows. done is nil until something is served.
+	mu      sync.Mutex
+	options Options
+	issuer  *issuer
+	done    chan struct{}
+	closed  bool
 }
 
 // New binds the address and makes sure that the certificate's files, or the folder for certificates, can be used.
 func New(o Options) (*Server, error) {
-	s := &Server{log: o.Logger}
-	config, err := s.tls(o)
+	config, issuer, err := encryption(o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +69,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, &AddressError{err}
 	}
+	s := &Server{log: o.Logger, options: o, issuer: issuer}
 	s.init(listener, config)
 	return s, nil
 }
@@ -73,35 +80,34 @@ type AddressError struct{ Err error }
 func (e *AddressError) Error() string { return e.Err.Error() }
 func (e *AddressError) Unwrap() error { return e.Err }
 
-// tls is how connections are encrypted; nil if they are not.
-func (s *Server) tls(o Options) (*tls.Config, error) {
+// encryption is how connections are encrypted, nil if they are not, and what gets the certificates for that, if something does.
+func encryption(o Options) (*tls.Config, *issuer, error) {
 	// HTTP/1.1 alone: many requests at a time over one connection would get around the limit of connections.
 	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	switch {
 	case o.ACME != nil:
-		var err error
-		if s.issuer, err = newIssuer(*o.ACME, o.Logger); err != nil {
-			return nil, err
+		issuer, err := newIssuer(*o.ACME, o.Logger)
+		if err != nil {
+			return nil, nil, err
 		}
-		s.issuer.configure(config)
+		issuer.configure(config)
+		return config, issuer, nil
 	case o.CertFile != "":
 		files, err := newFiles(o.CertFile, o.KeyFile, o.Logger)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		config.GetCertificate = files.certificate
-	default:
-		return nil, nil
+		return config, nil, nil
 	}
-	return config, nil
+	return nil, nil, nil
 }
 
 // init prepares the server on a listener that is open already.
 func (s *Server) init(listener net.Listener, config *tls.Config) {
-	s.listener = netutil.LimitListener(listener, maxConnections)
-	if config != nil {
-		s.listener = tls.NewListener(s.listener, config)
-	}
+	s.door = &door{here: listener}
+	s.locks = &locks{Listener: netutil.LimitListener(s.door, maxConnections)}
+	s.locks.config.Store(config)
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	s.server = http.Server{
@@ -111,14 +117,17 @@ func (s *Server) init(listener net.Listener, config *tls.Config) {
 }
 
 // Addr is where the server listens, with the port that :0 became.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+func (s *Server) Addr() net.Addr { return s.door.Addr() }
 
 // Serve answers with the handler until Close. It may be called once.
 func (s *Server) Serve(handler http.Handler) {
-	s.server.Handler, s.done = handler, make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := make(chan struct{})
+	s.server.Handler, s.done = handler, done
 	go func() {
-		defer close(s.done)
-		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		defer close(done)
+		if err := s.server.Serve(s.locks); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("the listener ended; restart the program", slog.Any("error", err))
 		}
 	}()
@@ -130,8 +139,11 @@ func (s *Server) Serve(handler http.Handler) {
 // Close ends what Serve began, or only the listener if nothing was served. It may be called again. Requests under way may finish within some seconds;
 // clients that are slower than that are cut off.
 func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 	if s.done == nil {
-		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		if err := s.locks.Close(); !errors.Is(err, net.ErrClosed) {
 			return err
 		}
 		return nil

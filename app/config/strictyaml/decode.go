@@ -162,6 +162,9 @@ func (f *File) secretFile(n *Node, dst reflect.Value) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(f.dir, path)
 	}
+	if n.text != "" {
+		f.files = append(f.files, path)
+	}
 	data, err := ReadFile(path, maxSecret)
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -176,6 +179,7 @@ func (f *File) secretFile(n *Node, dst reflect.Value) {
 		f.faultf(n.Place, "the file %s is empty; write the secret into it", showPath(path))
 	}
 	f.hide(text, "[redacted]")
+	n.secret = &text
 	dst.Set(reflect.ValueOf(sources.NewSecret(text)))
 }
 

@@ -13,7 +13,11 @@ import (
 )
 
 // Error is all that is wrong with a file: at least one fault, sorted by line.
-type Error struct{ Faults []Fault }
+type Error struct {
+	Faults []Fault
+	// Files are those with secrets that were read, or could not be.
+	Files []string
+}
 
 // Error has one line per fault.
 func (e *Error) Error() string {
@@ -44,12 +48,13 @@ func (f Fault) String() string {
 	return place + f.Problem
 }
 
-// File is one reading of one file: it collects the faults.
+// File is one reading of one file: it collects the faults and the names of the other files that were read.
 type File struct {
 	name, dir string
 	lookupEnv func(string) (string, bool)
 	faults    []Fault
 	hidden    []hidden
+	files     []string
 }
 
 // New begins a reading. Faults call the file by name; relative paths of `*_file` keys start in dir;
@@ -57,6 +62,9 @@ type File struct {
 func New(name, dir string, lookupEnv func(string) (string, bool)) *File {
 	return &File{name: name, dir: dir, lookupEnv: lookupEnv}
 }
+
+// Files are the files with secrets that were read, or could not be.
+func (f *File) Files() []string { return f.files }
 
 // Fault adds a fault. The problem is shown as it is: what it quotes must have gone through [File.Mask].
 func (f *File) Fault(at Place, problem string) {
@@ -97,7 +105,7 @@ func (f *File) Err() error {
 	sorted := slices.SortedStableFunc(slices.Values(f.faults), func(a, b Fault) int {
 		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
 	})
-	return &Error{Faults: sorted}
+	return &Error{Faults: sorted, Files: f.files}
 }
 
 // hidden is a text that no fault may hold, and what to show for it.

@@ -43,6 +43,8 @@ type Node struct {
 	text  string
 	plain bool
 	items []*Node
+	// secret is what the file held that the value names; nil if it names none, or is not decoded yet.
+	secret *string
 }
 
 // Entry is a key and its value.
