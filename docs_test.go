@@ -17,13 +17,15 @@ var (
 	headings = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	// unsaid is what GitHub leaves out of a heading's anchor.
 	unsaid = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	// linked is a link; its words alone are in the anchor.
+	linked = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 )
 
 // anchors are the anchors of a page's headings as GitHub makes them: a second heading of the same words gets -1, a third -2.
 func anchors(page string) map[string]bool {
 	all, times := make(map[string]bool), make(map[string]int)
 	for _, heading := range headings.FindAllStringSubmatch(page, -1) {
-		title := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(heading[1], "$1")
+		title := linked.ReplaceAllString(heading[1], "$1")
 		anchor := strings.ReplaceAll(unsaid.ReplaceAllString(strings.ToLower(title), ""), " ", "-")
 		if times[anchor]++; times[anchor] > 1 {
 			anchor = fmt.Sprintf("%s-%d", anchor, times[anchor]-1)
@@ -35,7 +37,7 @@ func anchors(page string) map[string]bool {
 
 func TestEveryLinkOfTheDocsLeadsToSomethingThatIsThere(t *testing.T) {
 	t.Parallel()
-	pages := map[string]string{}
+	pages, places := map[string]string{}, map[string]map[string]bool{}
 	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
@@ -47,6 +49,7 @@ func TestEveryLinkOfTheDocsLeadsToSomethingThatIsThere(t *testing.T) {
 				t.Fatal(err)
 			}
 			pages[file] = fences.ReplaceAllString(string(content), "")
+			places[file] = anchors(pages[file])
 		}
 	}
 	for file, page := range pages {
@@ -62,7 +65,7 @@ func TestEveryLinkOfTheDocsLeadsToSomethingThatIsThere(t *testing.T) {
 			}
 			if _, err := os.Stat(leads); errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s: %s is not there", file, target)
-			} else if anchor != "" && !anchors(pages[leads])[anchor] {
+			} else if anchor != "" && !places[leads][anchor] {
 				t.Errorf("%s: %s has no heading for #%s", file, leads, anchor)
 			}
 		}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -47,11 +48,13 @@ func TestWhileAReloadIsUnderWayReadersAreAsked(t *testing.T) {
 
 func TestAReloadThatIsRefusedLeavesTheReaders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	taken := start(t, w.config(t, "127.0.0.1:0", "sqlite:"+t.TempDir()+"/other.db"))
-	t.Cleanup(func() { stop(t, taken) })
-	elsewhere := strings.Replace(one, "127.0.0.1:0", taken.Addr(), 1)
-	e := edit(t, w, one)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	elsewhere := strings.Replace(one, "127.0.0.1:0", taken.Addr().String(), 1)
+	e := edit(t, newWorld(t), one)
 	e.refuse(t, strings.Replace(elsewhere, "{d", "{"+forReaders+"d", 1), "choose another address")
 	get(t, "http://"+e.Addr()+"/metrics")
 	e.change(t, strings.Replace(one, "{d", "{"+forReaders+"d", 1), "keys: readers")

@@ -36,7 +36,10 @@ func (a *App) Reload(ctx context.Context) (Changes, error) {
 		return Changes{}, errStopped
 	}
 	changes, err := a.reload(ctx)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && a.running.Err() != nil: // which ctx may not have heard yet
+		return Changes{}, errStopped
+	case err != nil && ctx.Err() != nil:
 		return Changes{}, context.Cause(ctx)
 	}
 	a.refused.Store(err != nil)
@@ -148,7 +151,7 @@ func (a *App) relisten(ctx context.Context, before, after *config.Config) (commi
 	nothing := func() {}
 	server, o := a.server.Load(), a.listenOptions(after)
 	switch {
-	case before.Listen == after.Listen && o.EncryptsLike(a.listenOptions(before)):
+	case before.Listen == after.Listen && (server == nil || o.EncryptsLike(a.listenOptions(before))):
 		return nothing, nothing, nil
 	case after.Listen == "":
 		return func() { a.endListener(ctx) }, nothing, nil

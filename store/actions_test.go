@@ -109,7 +109,8 @@ func TestNoContentStaysInAnActionAtItsEnd(t *testing.T) {
 	})
 }
 
-// TestTheTimeOfAnActionThatBeginsAnewBeginsAnew: the source's window for a repetition goes on where only a person had it taken up again.
+// TestTheTimeOfAnActionThatBeginsAnewBeginsAnew shows also that the time since the first call goes on for one that a person has taken
+// up again: a source takes the same key for so long only.
 func TestTheTimeOfAnActionThatBeginsAnewBeginsAnew(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, url string) {
 		filled(t, url) // with the action 1

@@ -36,35 +36,59 @@ func (s *Store) ReleaseChannel(ctx context.Context, l DeliveryLease) error {
 	return err
 }
 
-// RenewLeases prolongs every lease of the owner to ttl from now, also one that has ended if nobody took it,
-// and returns the epochs of those that it still holds.
-func (s *Store) RenewLeases(ctx context.Context, owner string, ttl time.Duration) (channels map[string]int64, polls map[PollKey]int64, err error) {
-	channels, polls = make(map[string]int64), make(map[PollKey]int64)
-	err = s.query(ctx, s.write, func(r *sql.Rows) error {
+// Leases are leases of one owner: the epochs under which it holds channels and polls.
+type Leases struct {
+	Channels map[string]int64
+	Polls    map[PollKey]int64
+}
+
+// RenewLeases prolongs these leases of the owner to ttl from now, also one that has ended if nobody took it, and returns those
+// that it still holds. Others in its name end by their time: it got no answer to its claim and does not know of them.
+func (s *Store) RenewLeases(ctx context.Context, owner string, mine Leases, ttl time.Duration) (held Leases, err error) {
+	held = Leases{make(map[string]int64), make(map[PollKey]int64)}
+	channels, polls := make([][2]any, 0, len(mine.Channels)), make([][4]any, 0, len(mine.Polls))
+	for id, epoch := range mine.Channels {
+		channels = append(channels, [2]any{id, epoch})
+	}
+	for k, epoch := range mine.Polls {
+		polls = append(polls, [4]any{k.ChannelID, k.Source, k.Backfill, epoch})
+	}
+	err = s.renew(ctx, func(r *sql.Rows) error {
 		var id string
 		var epoch int64
 		err := r.Scan(&id, &epoch)
-		channels[id] = epoch
+		held.Channels[id] = epoch
 		return err
 	}, `UPDATE channels SET lease_until = {now} + $1 WHERE lease_owner = $2
-			AND channel_id IN (SELECT channel_id FROM channels WHERE lease_owner = $2 ORDER BY channel_id {lock})
-		RETURNING channel_id, lease_epoch`, millis(ttl), owner)
+			AND (channel_id, lease_epoch) IN (SELECT c.channel_id, c.lease_epoch FROM channels c JOIN {each $3} AS item
+				ON c.channel_id = item.value->>0 AND c.lease_epoch = CAST(item.value->>1 AS bigint) ORDER BY 1 {lock})
+		RETURNING channel_id, lease_epoch`, ttl, owner, channels)
 	if err == nil {
-		err = s.query(ctx, s.write, func(r *sql.Rows) error {
+		err = s.renew(ctx, func(r *sql.Rows) error {
 			var k PollKey
 			var epoch int64
 			err := r.Scan(&k.ChannelID, &k.Source, &k.Backfill, &epoch)
-			polls[k] = epoch
+			held.Polls[k] = epoch
 			return err
 		}, `UPDATE sources SET lease_until = {now} + $1 WHERE lease_owner = $2
-				AND (channel_id, name, backfill) IN (SELECT channel_id, name, backfill FROM sources
-					WHERE lease_owner = $2 ORDER BY channel_id, name, backfill {lock})
-			RETURNING channel_id, name, backfill, lease_epoch`, millis(ttl), owner)
+				AND (channel_id, name, backfill, lease_epoch) IN (SELECT s.channel_id, s.name, s.backfill, s.lease_epoch
+					FROM sources s JOIN {each $3} AS item ON s.channel_id = item.value->>0 AND s.name = item.value->>1
+						AND s.backfill = item.value->>2 AND s.lease_epoch = CAST(item.value->>3 AS bigint)
+					ORDER BY 1, 2, 3 {lock})
+			RETURNING channel_id, name, backfill, lease_epoch`, ttl, owner, polls)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("renew leases: %w", err)
+		return Leases{}, fmt.Errorf("renew leases: %w", err)
 	}
-	return channels, polls, nil
+	return held, nil
+}
+
+func (s *Store) renew(ctx context.Context, scan func(*sql.Rows) error, text string, ttl time.Duration, owner string, mine any) error {
+	param, err := array(mine)
+	if err != nil {
+		return err
+	}
+	return s.query(ctx, s.write, scan, text, millis(ttl), owner, param)
 }
 
 // Due returns up to limit tickets to send now, live ones before backfill, the longest due first, and

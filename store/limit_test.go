@@ -39,7 +39,7 @@ func TestAServerThatFallsSilentIsUnreachable(t *testing.T) {
 			return s.FinishPoll(t.Context(), l, store.PollResult{})
 		},
 		"RenewLeases": func(s *store.Store, _ store.PollLease) error {
-			_, _, err := s.RenewLeases(t.Context(), "me", time.Hour)
+			_, err := s.RenewLeases(t.Context(), "me", store.Leases{}, time.Hour)
 			return err
 		},
 		"Ingest":      func(s *store.Store, l store.PollLease) error { return s.Ingest(t.Context(), l, two(store.Rejected)) },

@@ -231,7 +231,7 @@ func TestAReadOnlyStoreReadsAndNeverWrites(t *testing.T) {
 			"Ingest":          func() error { return s.Ingest(ctx, lease, store.Intake{Cursor: "x"}) },
 			"ClaimChannel":    func() error { _, _, err := s.ClaimChannel(ctx, "x", "c", 1); return err },
 			"ReleaseChannel":  func() error { return s.ReleaseChannel(ctx, delivery) },
-			"RenewLeases":     func() error { _, _, err := s.RenewLeases(ctx, "me", 1); return err },
+			"RenewLeases":     func() error { _, err := s.RenewLeases(ctx, "me", store.Leases{}, 1); return err },
 			"Settle":          func() error { return s.Settle(ctx, delivery, make([]store.Settlement, 1)) },
 			"PauseChannel":    func() error { return s.PauseChannel(ctx, "c", store.Pause{Kind: store.Forbidden}) },
 			"ResumeChannel":   func() error { _, err := s.ResumeChannel(ctx, "c"); return err },

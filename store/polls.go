@@ -85,8 +85,8 @@ func (s *Store) registerStream(ctx context.Context, tx *sql.Tx, stream Stream) e
 	return err
 }
 
-// ClaimPolls leases the streams among keys that are free, for ttl. With early it takes also those whose
-// time has not come.
+// ClaimPolls leases the streams among keys that are free, for ttl. With early, for an owner that has nothing under way, it
+// takes also those whose time has not come, and those of an earlier claim of the owner that got no answer.
 func (s *Store) ClaimPolls(ctx context.Context, owner string, keys []PollKey, ttl time.Duration, early bool) ([]PollLease, error) {
 	list := make([][3]string, len(keys))
 	for i, k := range keys {
@@ -106,7 +106,7 @@ func (s *Store) ClaimPolls(ctx context.Context, owner string, keys []PollKey, tt
 		WHERE (channel_id, name, backfill) IN (SELECT s.channel_id, s.name, s.backfill FROM sources s JOIN {each $3} AS item
 				ON s.channel_id = item.value->>0 AND s.name = item.value->>1 AND s.backfill = item.value->>2
 				ORDER BY 1, 2, 3 {lock})
-			AND pause = '' AND lease_until <= {now} AND ($4 = 1 OR next_poll <= {now})
+			AND pause = '' AND (lease_until <= {now} AND ($4 = 1 OR next_poll <= {now}) OR $4 = 1 AND lease_owner = $1)
 		RETURNING channel_id, name, backfill, cursor, lease_epoch, failures, held, next_poll`, owner, millis(ttl), param, flag(early))
 	if err != nil {
 		return nil, fmt.Errorf("claim polls: %w", err)

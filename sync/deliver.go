@@ -56,11 +56,11 @@ type deliverer struct {
 	// limit is what SocialHub last said of the channel's.
 	limit  socialhub.RateLimit
 	others others
-	// The lease: its epoch, when it began, until when it lasts; lost stops the session that holds it
-	// and is nil outside a session.
-	epoch        int64
-	since, until time.Time
-	lost         context.CancelCauseFunc
+	// The lease: its epoch, 0 outside a session, and until when it lasts; lost stops the session that holds it and is nil
+	// outside one.
+	epoch int64
+	until time.Time
+	lost  context.CancelCauseFunc
 }
 
 func newDeliverer(e *Engine, c *Channel, want *manifest.Desired) *deliverer {
@@ -128,7 +128,7 @@ func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLeas
 	ctx, cancel := context.WithCancelCause(soft)
 	defer cancel(nil)
 	d.mu.Lock()
-	d.epoch, d.since, d.until, d.lost = lease.Epoch, time.Now(), claimed.Add(d.engine.LeaseTTL), cancel
+	d.epoch, d.until, d.lost = lease.Epoch, claimed.Add(d.engine.LeaseTTL), cancel
 	d.mu.Unlock()
 
 	// One ticket for each worker lies ready, so that none waits while the feeder reads the next ones.
@@ -161,8 +161,7 @@ func (d *deliverer) session(soft, hard context.Context, lease store.DeliveryLeas
 	d.mu.Unlock()
 }
 
-// giveBackLease does so for as long as the engine runs: it would renew a lease that it has forgotten, and nobody could
-// deliver.
+// giveBackLease tries for as long as the engine runs: nobody could deliver until the lease ends by its time.
 func (d *deliverer) giveBackLease(w *work, lease store.DeliveryLease) {
 	release := func(ctx context.Context) error { return d.engine.Store.ReleaseChannel(ctx, lease) }
 	if d.engine.persist(w.soft, func() error { return release(w.soft) }) != nil {
@@ -170,13 +169,21 @@ func (d *deliverer) giveBackLease(w *work, lease store.DeliveryLease) {
 	}
 }
 
-// renewed tells under which epoch the lease was prolonged at the time asked; another epoch means that it was lost.
-func (d *deliverer) renewed(epoch int64, asked time.Time) {
+// holds is the epoch of the lease, 0 if there is none.
+func (d *deliverer) holds() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.epoch
+}
+
+// renewed tells under which epoch, of the lease that was to be prolonged at the time asked, it is held now; another one means
+// that it was lost. It says nothing of a later lease.
+func (d *deliverer) renewed(epoch, held int64, asked time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.lost == nil || !d.since.Before(asked):
-	case d.epoch == epoch:
+	case d.lost == nil || d.epoch != epoch:
+	case held == epoch:
 		d.until = asked.Add(d.engine.LeaseTTL)
 	default:
 		d.lost(store.ErrLeaseLost)

@@ -126,7 +126,7 @@ type Engine struct {
 // runningPoll is a poll under way; stop ends it, done is closed when it has ended.
 type runningPoll struct {
 	source *Source
-	since  time.Time
+	epoch  int64
 	stop   context.CancelCauseFunc
 	done   chan struct{}
 }
@@ -292,22 +292,32 @@ func (e *Engine) key(src *Source) store.PollKey {
 	return k
 }
 
-// renew prolongs the leases, and stops what was taken over by another process.
+// renew prolongs the leases that the engine knows of, and stops what was taken over by another process. One that is claimed
+// at this moment has its time before it, until the next renewal.
 func (e *Engine) renew(ctx context.Context) {
 	asked := time.Now()
-	channels, polls, err := e.Store.RenewLeases(ctx, e.Owner, e.LeaseTTL)
-	if e.health.note(ctx, writing, err); err != nil {
-		return
-	}
+	mine := store.Leases{Channels: make(map[string]int64), Polls: make(map[store.PollKey]int64)}
 	e.mu.Lock()
 	deliverers := slices.Concat(slices.Collect(maps.Values(e.current().deliverers)), slices.Collect(maps.Keys(e.leaving)))
 	running := maps.Clone(e.running)
 	e.mu.Unlock()
 	for _, d := range deliverers {
-		d.renewed(channels[d.channel.ID], asked)
+		if epoch := d.holds(); epoch != 0 { // of those of one channel one at the most
+			mine.Channels[d.channel.ID] = epoch
+		}
 	}
 	for k, poll := range running {
-		if _, ok := polls[k]; !ok && poll.since.Before(asked) {
+		mine.Polls[k] = poll.epoch
+	}
+	held, err := e.Store.RenewLeases(ctx, e.Owner, mine, e.LeaseTTL)
+	if e.health.note(ctx, writing, err); err != nil {
+		return
+	}
+	for _, d := range deliverers {
+		d.renewed(mine.Channels[d.channel.ID], held.Channels[d.channel.ID], asked)
+	}
+	for k, poll := range running {
+		if held.Polls[k] != poll.epoch {
 			poll.stop(store.ErrLeaseLost)
 		}
 	}

@@ -56,21 +56,64 @@ func TestALeaseIsProlongedOnlyUnderItsEpoch(t *testing.T) {
 	t.Parallel()
 	e := New(Options{Channels: []Channel{{ID: "c"}}, LeaseTTL: time.Minute, Logger: slog.New(slog.DiscardHandler)})
 	d, now := e.deliverer("c"), time.Now()
-	d.renewed(5, now) // outside a session nothing is held
+	d.renewed(5, 0, now) // outside a session nothing is held
 	ctx, cancel := context.WithCancelCause(t.Context())
-	d.epoch, d.since, d.until, d.lost = 7, now, now.Add(time.Minute), cancel
-	d.renewed(6, now) // asked before the session began
+	d.epoch, d.until, d.lost = 7, now.Add(time.Minute), cancel
+	d.renewed(0, 0, now) // asked before the session began
+	d.renewed(6, 0, now) // and in the one before
 	if ctx.Err() != nil {
 		t.Fatal("an older answer ended the session")
 	}
-	d.renewed(7, now.Add(20*time.Second))
+	d.renewed(7, 7, now.Add(20*time.Second))
 	if !d.until.Equal(now.Add(80 * time.Second)) {
 		t.Errorf("until %v", d.until.Sub(now))
 	}
-	d.renewed(8, now.Add(40*time.Second))
+	d.renewed(7, 0, now.Add(40*time.Second))
 	if !errors.Is(context.Cause(ctx), store.ErrLeaseLost) || !d.until.Equal(now.Add(80*time.Second)) {
 		t.Errorf("under another epoch: %v", context.Cause(ctx))
 	}
+}
+
+// claimedUnheard is an engine to whose claims of everything the store never answered, as when the connection breaks after the
+// commit: it holds leases of which it does not know.
+func (w *world) claimedUnheard() *Engine {
+	w.t.Helper()
+	e := w.engine()
+	if err := e.register(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	_, claimed, err := w.store.ClaimChannel(w.t.Context(), e.Owner, w.channel.ID, e.LeaseTTL)
+	polls, err2 := w.store.ClaimPolls(w.t.Context(), e.Owner, []store.PollKey{e.key(&e.Sources[0])}, e.LeaseTTL, true)
+	if !claimed || len(polls) != 1 || err != nil || err2 != nil {
+		w.t.Fatal(claimed, polls, err, err2)
+	}
+	return e
+}
+
+func TestALeaseThatNobodyKnowsOfEndsByItsTime(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
+		w.shelf.fill("item", 1)
+		stop := w.daemon(w.claimedUnheard())
+		if took := w.until("it is delivered", func() bool { return w.delivered() == 1 }); took < 58*time.Second || took > 70*time.Second {
+			t.Errorf("it took %v; want the time of the leases", took)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		w.noLeases()
+	})
+}
+
+func TestOneRoundTakesLeasesThatNobodyKnowsOf(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
+		w.shelf.fill("item", 1)
+		if err := w.claimedUnheard().RunOnce(t.Context()); err != nil || w.delivered() != 1 {
+			t.Errorf("%d delivered, %v", w.delivered(), err)
+		}
+		w.noLeases()
+	})
 }
 
 func TestNoRequestOutlivesTheLease(t *testing.T) {

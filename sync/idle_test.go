@@ -14,7 +14,7 @@ import (
 )
 
 // manySources makes the world one of many channels with as many sources each, none of which is due for an hour but those
-// that are busy: these are polled every two minutes, and bring the same item each time.
+// that are busy: these are polled every minute, and bring the same item each time.
 func (w *world) manySources(channels, each, busy int) {
 	w.t.Helper()
 	w.options.Channels, w.options.Sources = nil, nil
@@ -33,7 +33,7 @@ func (w *world) manySources(channels, each, busy int) {
 			}))
 			src.ChannelID, src.Schedule, src.ScheduleText = channel.ID, cron.Every(time.Hour), "@hourly"
 			if n < busy {
-				src.Schedule, src.ScheduleText = cron.Every(2*time.Minute), "@every 2m"
+				src.Schedule, src.ScheduleText = cron.Every(time.Minute), "@every 1m"
 			}
 			w.options.Sources = append(w.options.Sources, src)
 		}
@@ -48,25 +48,25 @@ func (w *world) manySources(channels, each, busy int) {
 	}
 }
 
-// A thousand hourly polls are 16.7 in a minute, as many as those of 33 sources every two minutes.
+// A thousand hourly polls are 16.7 in a minute, about as many as those of 17 sources.
 func TestAThousandIdleSourcesCostFewStatements(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, sandbox.Options{}, sandbox.ChannelOptions{})
 		w.options.Logger = slog.New(slog.DiscardHandler)
-		w.manySources(20, 50, 33)
+		w.manySources(20, 50, 17)
 		e := w.engine()
 		stop := w.daemon(e)
 		pass(30 * time.Second)
 		polled, before := e.Tally().polls(), w.store.Statements()
-		pass(2 * time.Minute)
-		statements := float64(w.store.Statements()-before) / (2 * time.Minute).Seconds()
-		if n := e.Tally().polls() - polled; n != 33 {
-			t.Errorf("%d polls, want 33", n)
+		pass(time.Minute)
+		statements := float64(w.store.Statements()-before) / time.Minute.Seconds()
+		if n := e.Tally().polls() - polled; n != 17 {
+			t.Errorf("%d polls, want 17", n)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		if n := w.requests("") - 20 - 33; n != 0 {
+		if n := w.requests("") - 20 - 17; n != 0 {
 			t.Errorf("%d requests beside the looks at the tokens and the new tickets", n)
 		}
 		t.Logf("figures: %.2f statements per second", statements)

@@ -214,6 +214,27 @@ func TestTheEngineDoesWhatAModelSays(t *testing.T) {
 	})
 }
 
+// TestTheModelKnowsWhatADeletionLeaves plays what a random plan rarely has: what is shown and deleted in one batch.
+func TestTheModelKnowsWhatADeletionLeaves(t *testing.T) {
+	at := func(act string, item, variant int) step { return step{Act: act, Item: item, Variant: variant} }
+	for _, redact := range []bool{false, true} {
+		t.Run(fmt.Sprint("redact ", redact), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				p := plan{Redact: redact, Reset: true, Concurrency: 1, Begin: 2, Steps: []step{
+					at("show", 0, 1), at("delete", 0, 0), {Act: "wait", Wait: 12 * time.Second},
+					at("show", 1, refusedContent), at("delete", 1, 0), {Act: "wait", Wait: 12 * time.Second},
+					at("show", 3, 0), at("delete", 3, 0),
+				}}
+				v := &witness{TB: t}
+				v.play(p, false, func() *world { return newWorld(v, p.sandbox(), p.channel()) })
+				for _, fault := range v.faults {
+					t.Error(fault)
+				}
+			})
+		})
+	}
+}
+
 func (p plan) sandbox() sandbox.Options {
 	return sandbox.Options{Latency: p.Latency, FillHiddenRoots: p.FillHidden}
 }

@@ -19,7 +19,7 @@ type Counts struct{ Read, New, Changed, Unchanged, Rejected, Mended int }
 // startPoll polls one stream under its lease, in a goroutine of its own.
 func (e *Engine) startPoll(w *work, lease store.PollLease) {
 	ctx, cancel := context.WithCancelCause(w.soft)
-	mine := &runningPoll{e.current().sources[lease.Source], time.Now(), cancel, make(chan struct{})}
+	mine := &runningPoll{e.current().sources[lease.Source], lease.Epoch, cancel, make(chan struct{})}
 	e.mu.Lock()
 	e.running[lease.PollKey] = mine
 	e.mu.Unlock()

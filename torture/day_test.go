@@ -57,8 +57,8 @@ func dayPace() pace {
 		}
 	}
 	return pace{
-		sources: 12, channels: 4, every: time.Minute, warm: 4 * time.Minute, span: 4 * time.Minute, spans: 1, rest: 4 * time.Minute,
-		look: 2 * time.Minute, creations: 4, edits: 10, refused: 3,
+		sources: 8, channels: 3, every: time.Minute, warm: 3 * time.Minute, span: 3 * time.Minute, spans: 1, rest: 3 * time.Minute,
+		look: time.Minute, creations: 4, edits: 10, refused: 3,
 	}
 }
 
@@ -272,15 +272,18 @@ func (a answering) Reply(_ context.Context, r *sources.Reply) (posted sources.Po
 // reply lets the team reply to some ticket.
 func (d *day) reply() {
 	d.Helper()
-	c := d.channels[d.lots.IntN(len(d.channels))]
-	tickets := d.box.Tickets(c.ID)
-	if len(tickets) == 0 {
+	for _, n := range d.lots.Perm(len(d.channels)) {
+		c := d.channels[n]
+		tickets := d.box.Tickets(c.ID)
+		if len(tickets) == 0 {
+			continue
+		}
+		if _, err := d.box.Act(c.ID, sandbox.Act{TicketID: tickets[d.lots.IntN(len(tickets))].ID, ActionID: "reply", Text: "Thank you."}); err != nil {
+			d.Fatal(err)
+		}
+		d.replies.given++
 		return
 	}
-	if _, err := d.box.Act(c.ID, sandbox.Act{TicketID: tickets[d.lots.IntN(len(tickets))].ID, ActionID: "reply", Text: "Thank you."}); err != nil {
-		d.Fatal(err)
-	}
-	d.replies.given++
 }
 
 // trouble refuses some requests of the first channel, each for half a minute, and lets some of all fail.
@@ -354,6 +357,7 @@ func (d *day) ask(path string) {
 
 func (d *day) measure() (m measure) {
 	d.Helper()
+	synctest.Wait() // a request that begins just now ends first: its connection is idle then
 	for _, c := range d.clients {
 		c.CloseIdleConnections()
 	}
@@ -405,7 +409,7 @@ const (
 // database may grow by what there is more of, the log not at all beyond the size at which SQLite begins it anew.
 func (d *day) steady(first, m measure) {
 	d.Helper()
-	if more := m.goroutines - first.goroutines; more > 5 {
+	if more := m.goroutines - first.goroutines; more > 12 { // a connection has three
 		d.Errorf("%d goroutines more", more)
 	}
 	if more := m.handles - first.handles; more > 3 {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -50,10 +51,17 @@ var (
 func metricsHandler(r *reader, version string, log *slog.Logger, more ...prometheus.Collector) http.Handler {
 	return promhttp.HandlerFor(newRegistry(r, version, log, more...), promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
-		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:      metricsLog{log},
 		// Prometheus prefers it, and its text ends with a line that tells a whole answer from half of one.
 		EnableOpenMetrics: true,
 	})
+}
+
+// metricsLog hears of metrics that can't be made or sent.
+type metricsLog struct{ log *slog.Logger }
+
+func (l metricsLog) Println(v ...any) {
+	l.log.Warn("metrics", slog.String("error", strings.TrimSuffix(fmt.Sprintln(v...), "\n")))
 }
 
 func newRegistry(r *reader, version string, log *slog.Logger, more ...prometheus.Collector) *prometheus.Registry {

@@ -1,12 +1,16 @@
 package web
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"socialhub-sync/store"
@@ -111,4 +115,29 @@ func TestALabelThatIsNoTextBreaksNothing(t *testing.T) {
 	r := newReader(w.store, []Channel{{ID: "id-support", Name: "a\xff"}}, nopLog)
 	w.handler = metricsHandler(r, "v\xff", nopLog)
 	wantWords(t, w.get("/metrics", 200), "version=\"v\uFFFD\"", "socialhub_sync_tickets{channel=\"a\uFFFD\"")
+}
+
+// broken is a collector whose metric can't be made.
+type broken struct{}
+
+func (broken) Describe(chan<- *prometheus.Desc) {}
+func (broken) Collect(to chan<- prometheus.Metric) {
+	to <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "Is not there.", nil, nil), errors.New("out of order"))
+}
+
+func TestAMetricThatCantBeMadeIsLoggedAndTheOthersAreThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var log bytes.Buffer
+	handler := New(Options{
+		Store: w.store, Channels: configured(), Metrics: []prometheus.Collector{broken{}}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	t.Cleanup(handler.Close)
+	w.handler = handler
+	if got := w.asks("/metrics").StatusCode; got != 200 {
+		t.Errorf("GET /metrics: %d, want 200", got)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN msg=metrics error=") || !strings.Contains(got, "out of order") {
+		t.Errorf("the log has %q", got)
+	}
 }

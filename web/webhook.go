@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -83,9 +84,17 @@ func NewReceiver(o ReceiverOptions) *Receiver {
 	return r
 }
 
-// Know makes other webhooks and proxies the configured ones. Requests under way finish with those that they began with.
+// Know makes other webhooks and proxies the configured ones. Requests under way finish with those that they began with. The
+// numbers of channels that are gone go, too.
 func (rc *Receiver) Know(webhooks []Webhook, proxies []netip.Prefix) {
 	k := &known{make(map[string]Webhook), proxies}
+	if before := rc.known.Load(); before != nil {
+		for _, h := range before.hooks {
+			if !slices.ContainsFunc(webhooks, func(w Webhook) bool { return w.Name == h.Name }) {
+				rc.requests.DeletePartialMatch(prometheus.Labels{"channel": label(h.Name)})
+			}
+		}
+	}
 	for _, h := range webhooks {
 		k.hooks[h.ChannelID] = h
 		for _, result := range webhookResults {

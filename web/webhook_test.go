@@ -422,6 +422,30 @@ func TestTheNumbersOfTheReceiver(t *testing.T) {
 		`socialhub_sync_webhook_requests_total{channel="",result="refused"} 1`)
 }
 
+func TestOtherWebhooksAreKnownFromNowOn(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, nil)
+	p.want(p.deliver(replies(1)), 200, true)
+	event := func(channel string) *http.Request {
+		return p.request("POST", "/webhook/"+channel, envelope(channel, "{}"), time.Now())
+	}
+	p.rc.Know([]Webhook{{ChannelID: otherChannel, Name: "sales", Secret: p.secret, Tolerance: time.Minute}}, nil)
+	p.want(event(hookChannel), 404, false)
+	p.want(event(otherChannel), 200, true)
+	// Those of sales, and the one of a path that names no channel.
+	if n := testutil.CollectAndCount(p.rc.requests); n != len(webhookResults)+1 {
+		t.Errorf("%d numbers are left", n)
+	}
+	other, err := socialhub.ParseWebhookSecret(strings.ToUpper(hookSecretText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.rc.Know([]Webhook{{ChannelID: otherChannel, Name: "sales", Secret: other, Tolerance: time.Minute}}, nil)
+	p.want(event(otherChannel), 401, false)
+	p.secret = other
+	p.want(event(otherChannel), 200, true)
+}
+
 func TestTemplatesAreListedForSocialHubAlone(t *testing.T) {
 	t.Parallel()
 	list := []socialhub.Template{{Name: "Thanks", NetworkID: "t-1", Text: socialhub.TemplateText{EN: "Hello {{firstName}}"}}}

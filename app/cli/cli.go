@@ -46,7 +46,8 @@ func Process() Streams {
 	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, LookupEnv: os.LookupEnv, Hangups: hangups}
 }
 
-// hangups catches SIGHUP. Signals that come while one waits to be taken are one with it.
+// hangups catches SIGHUP, also under nohup, which has it ignored: the daemon outlives the terminal either way, and can be told to
+// read its config. Signals that come while one waits to be taken are one with it.
 func hangups() (signals <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)

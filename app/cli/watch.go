@@ -12,8 +12,9 @@ import (
 // away first.
 const goneLooks = 5
 
-// watcher tells when the files of a config have changed: by their times, sizes and identities, behind symbolic links, for an
-// editor puts a new file in the place of the old one, and Kubernetes turns a link. It is not safe for concurrent use.
+// watcher tells when the files of a config have changed: by their times, sizes, modes and identities, behind symbolic links, for
+// an editor puts a new file in the place of the old one, Kubernetes turns a link, and who could not be read may be now. It is not
+// safe for concurrent use.
 type watcher struct {
 	// path is the config's.
 	path string
@@ -89,7 +90,7 @@ func (s stamps) same(other stamps) bool {
 		if a == nil || b == nil {
 			return a == nil && b == nil
 		}
-		return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+		return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 	})
 }
 

@@ -109,6 +109,15 @@ func TestAFileThatIsGoneForAMomentIsNoChangeYet(t *testing.T) {
 	w.tells(false, false)
 }
 
+func TestAFileThatMayBeReadFromNowOnIsAChange(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	if err := os.Chmod(w.path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	w.tells(false, true)
+}
+
 func TestALinkThatIsTurnedIsAChange(t *testing.T) {
 	t.Parallel()
 	w := watch(t)

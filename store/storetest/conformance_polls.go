@@ -197,31 +197,72 @@ var pollChecks = []check{
 		f.progress(backfill.PollKey, "", false)
 	}},
 	{"renewing prolongs what the owner holds and names it", func(t *testing.T, f *fixture) {
-		deliveries := f.deliverer()
-		channels, polls, err := f.store.RenewLeases(f.ctx, "poller", time.Hour)
-		f.must(err)
-		f.same(channels, map[string]int64{})
-		f.same(polls, map[store.PollKey]int64{key(sourceA): f.polls[sourceA].Epoch, key(sourceB): f.polls[sourceB].Epoch})
-		channels, polls, err = f.store.RenewLeases(f.ctx, "deliverer", ended)
-		f.must(err)
-		f.same(channels, map[string]int64{channel: deliveries.Epoch})
-		f.same(polls, map[store.PollKey]int64{})
+		deliveries, polls := f.deliverer(), f.leasesOf(sourceA, sourceB)
+		mine := store.Leases{Channels: map[string]int64{channel: deliveries.Epoch}}
+		both := store.Leases{Channels: mine.Channels, Polls: polls.Polls}
+		f.same(f.renewed("poller", time.Hour, both), polls)
+		f.same(f.renewed("deliverer", ended, both), mine)
 		next, ok, err := f.store.ClaimChannel(f.ctx, "next", channel, time.Hour)
 		if err != nil || !ok || next.Epoch <= deliveries.Epoch {
 			t.Errorf("%+v, %v, %v: want the lease that was renewed until a second ago", next, ok, err)
 		}
-		channels, _, err = f.store.RenewLeases(f.ctx, "deliverer", time.Hour)
+		f.same(f.renewed("deliverer", time.Hour, mine), store.Leases{})
+	}},
+	{"renewing leaves the owner's other leases to their time", func(t *testing.T, f *fixture) {
+		f.must(f.store.ReleasePoll(f.ctx, f.polls[sourceA]))
+		f.must(f.store.ReleasePoll(f.ctx, f.polls[sourceB]))
+		unknown, known := f.claimPolls("me", ended, key(sourceA))[0], f.claimPolls("me", ended, key(sourceB))[0]
+		lease, _, err := f.store.ClaimChannel(f.ctx, "me", channel, ended)
 		f.must(err)
-		f.same(channels, map[string]int64{})
+		want := store.Leases{Polls: map[store.PollKey]int64{key(sourceB): known.Epoch}}
+		f.same(f.renewed("me", time.Hour, store.Leases{
+			Channels: map[string]int64{channel: lease.Epoch - 1},
+			Polls:    map[store.PollKey]int64{key(sourceA): unknown.Epoch - 1, key(sourceB): known.Epoch},
+		}), want)
+		f.same(len(f.claimPolls("other", time.Hour, key(sourceA), key(sourceB))), 1)
+		if _, ok, err := f.store.ClaimChannel(f.ctx, "other", channel, time.Hour); err != nil || !ok {
+			t.Errorf("the channel is held still: %v", err)
+		}
+	}},
+	{"a claim that got no answer can be made again", func(t *testing.T, f *fixture) {
+		f.same(len(f.claimPolls("other", time.Hour, key(sourceA))), 0)
+		if again := f.claimPolls("poller", time.Hour, key(sourceA)); len(again) != 1 || again[0].Epoch <= f.polls[sourceA].Epoch {
+			t.Errorf("%+v: want a lease of its own", again)
+		}
+		leases, err := f.store.ClaimPolls(f.ctx, "poller", []store.PollKey{key(sourceB)}, time.Hour, false)
+		f.must(err)
+		f.same(len(leases), 0)
 	}},
 	{"a lease that ended is still renewed while nobody took it", func(t *testing.T, f *fixture) {
 		f.must(f.store.ReleasePoll(f.ctx, f.polls[sourceA]))
 		lease := f.claimPolls("slow", ended, key(sourceA))[0]
-		_, polls, err := f.store.RenewLeases(f.ctx, "slow", time.Hour)
-		f.must(err)
-		f.same(polls, map[store.PollKey]int64{key(sourceA): lease.Epoch})
+		mine := store.Leases{Polls: map[store.PollKey]int64{key(sourceA): lease.Epoch}}
+		f.same(f.renewed("slow", time.Hour, mine), mine)
 		f.same(len(f.claimPolls("other", time.Hour, key(sourceA))), 0)
 	}},
+}
+
+// leasesOf are the leases of the polls that the fixture began with.
+func (f *fixture) leasesOf(sources ...string) store.Leases {
+	mine := store.Leases{Polls: make(map[store.PollKey]int64)}
+	for _, source := range sources {
+		mine.Polls[key(source)] = f.polls[source].Epoch
+	}
+	return mine
+}
+
+// renewed renews leases, and returns those that are held without empty maps.
+func (f *fixture) renewed(owner string, ttl time.Duration, mine store.Leases) store.Leases {
+	f.t.Helper()
+	held, err := f.store.RenewLeases(f.ctx, owner, mine, ttl)
+	f.must(err)
+	if len(held.Channels) == 0 {
+		held.Channels = nil
+	}
+	if len(held.Polls) == 0 {
+		held.Polls = nil
+	}
+	return held
 }
 
 func claimTogether(t *testing.T, f *fixture) {

@@ -162,6 +162,6 @@ func (f *fixture) lookAround() error {
 	if _, err := f.store.Differing(f.ctx, channel, sourceA, []store.Seen{{NetworkItemID: "1", Hash: "1"}}); err != nil {
 		return err
 	}
-	_, _, err = f.store.RenewLeases(f.ctx, "poller", 1<<40)
+	_, err = f.store.RenewLeases(f.ctx, "poller", f.leasesOf(sourceA, sourceB), 1<<40)
 	return err
 }
