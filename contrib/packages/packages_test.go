@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -304,25 +305,26 @@ var shipped = []string{
 	"usr/lib/sysusers.d/socialhub-sync.conf",
 	"usr/share/bash-completion/completions/socialhub-sync",
 	"usr/share/fish/vendor_completions.d/socialhub-sync.fish",
-	"usr/share/doc/socialhub-sync/copyright",
-	"usr/share/doc/socialhub-sync/third-party-licences",
-	"usr/share/doc/socialhub-sync/sbom.cdx.json",
-	"usr/share/doc/socialhub-sync/README.md",
-	"usr/share/doc/socialhub-sync/CHANGELOG.md",
-	"usr/share/doc/socialhub-sync/SECURITY.md",
-	"usr/share/doc/socialhub-sync/config.example.yaml",
-	"usr/share/doc/socialhub-sync/operations.md",
-	"usr/share/doc/socialhub-sync/configuration.md",
-	"usr/share/doc/socialhub-sync/adapters.md",
-	"usr/share/doc/socialhub-sync/metrics.md",
-	"usr/share/doc/socialhub-sync/recipes/zendesk.yaml",
-	"usr/share/doc/socialhub-sync/systemd/example-exec.conf",
-	"usr/share/doc/socialhub-sync/prometheus/alerts.yaml",
-	"usr/share/doc/socialhub-sync/grafana/socialhub-sync.json",
+	pages + "copyright",
+	pages + "third-party-licences",
+	pages + "sbom.cdx.json",
+	pages + "README.md",
+	pages + "CHANGELOG.md",
+	pages + "SECURITY.md",
+	pages + "config.example.yaml",
+	pages + "docs/operations.md",
+	pages + "docs/configuration.md",
+	pages + "docs/adapters.md",
+	pages + "docs/metrics.md",
+	pages + "docs/recipes/zendesk.yaml",
+	pages + "contrib/systemd/example-exec.conf",
+	pages + "contrib/prometheus/alerts.yaml",
+	pages + "contrib/grafana/socialhub-sync.json",
 }
 
 const (
 	binaryFile = "usr/bin/socialhub-sync"
+	pages      = "usr/share/doc/socialhub-sync/"
 	manPage    = "usr/share/man/man1/socialhub-sync.1.gz"
 	unit       = "usr/lib/systemd/system/socialhub-sync.service"
 	settings   = "etc/socialhub-sync/config.yaml"
@@ -349,6 +351,13 @@ func TestADebianPackageLivesFromInstallationToPurge(t *testing.T) {
 			t.Errorf("%s has %d bytes and the mode %v", name, info.Size(), info.Mode())
 		}
 	}
+	readme, err := os.ReadFile(m.path(pages + "README.md"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^):#]+)[)#]`).FindAllStringSubmatch(string(readme), -1) {
+		m.wantThere(true, pages+link[1])
+	}
 	if page, err := output("", nil, "gzip", "-dc", m.path(manPage)); err != nil || !strings.Contains(page, ".SH COMMANDS") {
 		t.Errorf("the manual page (%v) is %.200q", err, page)
 	}
@@ -356,7 +365,7 @@ func TestADebianPackageLivesFromInstallationToPurge(t *testing.T) {
 	if passwd, err := os.ReadFile(m.path("etc/passwd")); err != nil || !strings.Contains(string(passwd), "socialhub-sync:x:") {
 		t.Errorf("there is no user (%v):\n%s", err, passwd)
 	}
-	_, err := output("", nil, m.path(binaryFile), "check", "--config", m.path(settings))
+	_, err = output("", nil, m.path(binaryFile), "check", "--config", m.path(settings))
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 2 || !strings.Contains(err.Error(), "a minimal one is") {
 		t.Errorf("check of the first config: %v", err)
 	}

@@ -302,12 +302,13 @@ func TestALostAnswerLeavesTheOutcomeUnknown(t *testing.T) {
 		handler  http.HandlerFunc
 	}{
 		"cut":       {"", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
-		"too slow":  {"timeout: 50ms", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		"too slow":  {"timeout: 50ms", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); panic(http.ErrAbortHandler) }},
 		"too large": {"max_size: 10", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat(" ", 11)) }},
 		"stopped": {"", func(_ http.ResponseWriter, r *http.Request) {
 			received <- struct{}{}
 			select {
 			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
 			case <-ended:
 			}
 		}},

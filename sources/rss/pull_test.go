@@ -184,7 +184,7 @@ func TestAPullEndsWithItsContextAndSaysWhy(t *testing.T) {
 		if r.URL.Path == "/slow" {
 			cancel(reason)
 			<-r.Context().Done()
-			return
+			panic(http.ErrAbortHandler)
 		}
 		fmt.Fprint(w, feedOf(3*sources.MaxBatch))
 	})

@@ -263,6 +263,7 @@ func TestWhatMayBeOverLaterIsNoRefusal(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		case "/slow":
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // no answer, which may come just before the connection ends
 		}
 	}, func(o *Options) { o.Timeout = 500 * time.Millisecond })
 	down := httptest.NewTLSServer(nil)
