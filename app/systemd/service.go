@@ -44,12 +44,10 @@ func NewService(lookup func(string) (string, bool), pid int, log *slog.Logger) *
 // Starting keeps systemd from losing its patience with a start that waits for the database or migrates it. The returned
 // function ends that.
 func (s *Service) Starting() (started func()) {
+	s.note(s.notifier.Extend(extendBy))
 	return s.background(func(ctx context.Context) {
-		for {
+		for pause(ctx, extendEvery) {
 			s.note(s.notifier.Extend(extendBy))
-			if !pause(ctx, extendEvery) {
-				return
-			}
 		}
 	})
 }
