@@ -109,7 +109,7 @@ func unlessStopped(e *env, err error) error {
 // once does one round as `run --once` does, lets the team answer and shows what is in the inbox then.
 func (cmd *demoCommand) once(e *env, d *demo.Demo) error {
 	var summary bytes.Buffer
-	err := new(runCommand).once(e.printingTo(&summary), d.Config, nil)
+	err := (&runCommand{reasons: true}).once(e.printingTo(&summary), d.Config, nil)
 	var answer string
 	if err == nil {
 		if _, err = d.Start(e.ctx, "127.0.0.1:0", e.log); err == nil {

@@ -26,6 +26,9 @@ type runCommand struct {
 	Until    string   `help:"With --backfill: read items before this time only." placeholder:"DATE"`
 	Source   []string `help:"With --backfill: only this source; may be given several times." placeholder:"NAME" sep:"none"`
 	Limit    *int     `help:"With --backfill: create or change at most this many tickets; the next run goes on." placeholder:"N"`
+
+	// reasons are told by the caller: those why items were rejected.
+	reasons bool
 }
 
 func (cmd *runCommand) Run(e *env) error {
@@ -159,7 +162,7 @@ func (cmd *runCommand) once(e *env, c *config.Config, backfill *sync.Backfill) e
 		return err
 	}
 	defer closeClients()
-	round := round{config: c, store: s, engine: engine, backfill: backfill, began: time.Now()}
+	round := round{config: c, store: s, engine: engine, backfill: backfill, began: time.Now(), reasons: cmd.reasons}
 	stopProgress := func() {}
 	if backfill != nil {
 		stopProgress = e.showProgress(engine)

@@ -26,6 +26,8 @@ type round struct {
 	began    time.Time
 	// stopped is true if it did not come to its end.
 	stopped bool
+	// reasons are told by the caller: those why items were rejected.
+	reasons bool
 }
 
 // summarize prints what a round did and says what is left; the error is errSaid if something failed or is left.
@@ -47,7 +49,7 @@ func (e *env) summarize(r round) error {
 		ended = "Stopped after"
 	}
 	fmt.Fprintf(e.Out, "\n%s %s.\n", ended, took)
-	if rejected := rejectedIn(tally); rejected > 0 {
+	if rejected := rejectedIn(tally); rejected > 0 && !r.reasons {
 		fmt.Fprintf(e.Out, "%s rejected; `socialhub-sync status` says why.\n", plural(rejected, "item"))
 	}
 	trouble = append(trouble, left...)

@@ -81,6 +81,9 @@ func TestOnceShowsTheTicketsAndWhatCameOfThem(t *testing.T) {
 		"The team answered Luca: posted at the source as answer-",
 		"Without --once the demo shows the tickets on an inbox page",
 	)
+	if strings.Contains(out.text.String(), "says why") {
+		t.Errorf("it names a database that is gone:\n%s", out.text.String())
+	}
 }
 
 // A pipe whose reader has gone ends the program at the first write.
