@@ -78,7 +78,7 @@ func ended(pid int) bool {
 
 // stubborn starts a child that holds everything open, writes both numbers, and waits for a pipe for ever.
 const stubborn = "mkfifo wait\n(trap '' TERM; echo >child.ready; while :; do sleep 1000; done) & echo $! >child\n" +
-	"while ! [ -e child.ready ]; do :; done; echo $$ >program\n"
+	"while ! [ -e child.ready ]; do :; done; echo $$ >number; mv number program\n" // which is never there without it
 
 func TestTheProgramAndItsChildrenEndWithTheContext(t *testing.T) {
 	t.Parallel()
