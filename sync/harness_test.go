@@ -3,13 +3,11 @@ package sync
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,38 +136,9 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return m.Transport.RoundTrip(r)
 }
 
-// migrated is an empty database of SQLite.
-var migrated = gosync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "sync-test-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "empty.db")
-	s, err := store.Open(context.Background(), "sqlite:"+path)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Migrate(context.Background()); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})
-
 // newWorld builds a world inside a synctest bubble, on SQLite; options change the sandbox.
 func newWorld(t testing.TB, options sandbox.Options, channel sandbox.ChannelOptions) *world {
-	empty, err := migrated()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "test.db")
-	if err := os.WriteFile(path, empty, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return newWorldOn(t, "sqlite:"+path, options, channel)
+	return newWorldOn(t, storetest.SQLite(t), options, channel)
 }
 
 // newWorldOn builds a world on a migrated database.

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	gosync "sync"
@@ -28,6 +26,7 @@ import (
 	"socialhub-sync/socialhub/sandbox"
 	"socialhub-sync/sources"
 	"socialhub-sync/store"
+	"socialhub-sync/store/storetest"
 	"socialhub-sync/sync"
 	"socialhub-sync/web"
 )
@@ -118,27 +117,6 @@ type world struct {
 	handler http.Handler
 }
 
-// migrated is an empty database, made once.
-var migrated = gosync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "meter-test-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "empty.db")
-	s, err := store.Open(context.Background(), "sqlite:"+path)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Migrate(context.Background()); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})
-
 // newMeter is a world of a meter alone.
 func newMeter(t *testing.T) *world {
 	m := meter.New()
@@ -159,11 +137,7 @@ func newWorld(t *testing.T) *world {
 	w.network = &network{RoundTripper: api.Transport()}
 	t.Cleanup(api.Transport().CloseIdleConnections)
 	w.serve(api, w.box)
-	empty, err := migrated()
-	w.must(err)
-	path := filepath.Join(t.TempDir(), "test.db")
-	w.must(os.WriteFile(path, empty, 0o600))
-	w.store, err = store.Open(t.Context(), "sqlite:"+path)
+	w.store, err = store.Open(t.Context(), storetest.SQLite(t))
 	w.must(err)
 	t.Cleanup(func() { w.must(w.store.Close()) })
 	w.setUp()

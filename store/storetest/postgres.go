@@ -1,4 +1,4 @@
-// Package storetest lends tests a real Postgres: the server named by TEST_POSTGRES_URL, or a private
+// Package storetest lends tests databases of SQLite and of a real Postgres: the server named by TEST_POSTGRES_URL, or a private
 // one that the test process starts from the installed binaries and takes down again.
 package storetest
 
